@@ -1,0 +1,1 @@
+"""A retail data platform on Dagster: CSV files in, a trusted star schema and a shop's answers out."""

@@ -1,0 +1,131 @@
+"""A table's contract: the pandera model of its columns, and what the platform needs to know beside it.
+
+From this one definition come the row judgement, the validation of what is written, the Dagster checks, the catalog's
+column schema, and the comments in DuckDB.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import narwhals as nw
+import pandera.polars as pa
+import polars as pl
+from pandera.api.polars.types import PolarsData
+
+from retail_platform.contracts.rules import STAGED, Outcome, Rule
+
+ORIGIN = frozenset({"created_at", "updated_at", "is_active", "_drop_id", "_source_file", "_row_number"})
+"""Columns that say where a row comes from; tables end with them."""
+
+Layer = Literal["silver", "gold", "marts"]
+
+
+def column(description: str, *, nullable: bool = True, pii: bool = False) -> Any:  # noqa: ANN401 - pandera's own type
+    """A column of a contract; `pii` marks what names or reaches a person."""
+    return pa.Field(description=description, nullable=nullable, metadata={"pii": pii})
+
+
+class Model(pa.DataFrameModel):
+    """Base of all table models: exactly these columns, of exactly these types."""
+
+    class Config(pa.DataFrameModel.Config):
+        """Pandera's settings."""
+
+        strict = True
+        coerce = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What a table is.
+
+    Attributes:
+        name: The table's name.
+        layer: Where it lives.
+        model: Columns, types, descriptions, PII marks; its docstring describes the table.
+        partition_column: The Date column that names a row's day.
+        key: What names a row, within its source.
+        rules: What rows keep, in the order in which reasons are listed.
+    """
+
+    name: str
+    layer: Layer
+    model: type[Model]
+    partition_column: str
+    key: tuple[str, ...]
+    rules: tuple[Rule, ...] = ()
+
+    @cached_property
+    def pandera_schema(self) -> pa.DataFrameSchema:
+        """The pandera schema: the model's columns, and every rule that sets rows aside."""
+        schema = self.model.to_schema()
+        rules = [rule for rule in self.rules if rule.holds_in_table and rule.outcome != "warn"]
+        schema.checks = [pa.Check(_kept(rule), name=rule.name, error=rule.says) for rule in rules]
+        return schema
+
+    @cached_property
+    def schema(self) -> pl.Schema:
+        """Column -> Polars type, in the table's order."""
+        columns = {name: column.dtype.type for name, column in self.pandera_schema.columns.items()}
+        return pl.Schema(sorted(columns.items(), key=lambda item: item[0] in ORIGIN))  # stable: origin goes last
+
+    @cached_property
+    def narwhals_schema(self) -> nw.Schema:
+        """Column -> Narwhals type, in the table's order."""
+        return nw.from_native(self.schema.to_frame()).schema
+
+    @cached_property
+    def descriptions(self) -> Mapping[str, str]:
+        """Column -> what it holds."""
+        return {name: column.description or "" for name, column in self.pandera_schema.columns.items()}
+
+    @cached_property
+    def pii(self) -> frozenset[str]:
+        """The columns that name or reach a person."""
+        columns = self.pandera_schema.columns.items()
+        return frozenset(name for name, column in columns if (column.metadata or {}).get("pii"))
+
+    @property
+    def description(self) -> str:
+        """What the table holds, in a sentence or two."""
+        return " ".join((self.model.__doc__ or "").split())
+
+    def validate(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the frame as it is, or say all that is wrong with it.
+
+        Raises:
+            pandera.errors.SchemaErrors: a column, a type or a rule of the contract is broken.
+        """
+        return self.pandera_schema.validate(frame, lazy=True)
+
+    def cast(self, frame: nw.LazyFrame) -> nw.LazyFrame:
+        """The contract's columns in order and type; columns the frame lacks are null, others are left out."""
+        present = set(frame.collect_schema().names())
+        return frame.select(
+            (nw.col(name) if name in present else nw.lit(None)).cast(dtype).alias(name)
+            for name, dtype in self.narwhals_schema.items()
+        )
+
+    def rules_for(self, *, mapped: Collection[str], overrides: Mapping[str, Outcome | Literal["off"]]) -> tuple[Rule, ...]:
+        """The rules that mean something for a source, with its own outcomes.
+
+        A rule about an optional column that the source does not fill could not fail, so it is left out.
+        """
+        required = {name for name, column in self.pandera_schema.columns.items() if not column.nullable}
+        derived = {"total_amount"} - set(mapped)
+        meaningful = (set(mapped) | required | STAGED) - derived
+        outcomes = {rule.name: overrides.get(rule.name, rule.outcome) for rule in self.rules}
+        return tuple(
+            replace(rule, outcome=outcomes[rule.name])
+            for rule in self.rules
+            if rule.columns[0] in meaningful and outcomes[rule.name] != "off"
+        )
+
+
+def _kept(rule: Rule) -> Any:  # noqa: ANN401 - pandera wants a plain callable
+    def kept(data: PolarsData) -> pl.LazyFrame:
+        return nw.from_native(data.lazyframe).select((~rule.broken).fill_null(value=True).alias(rule.name)).to_native()
+
+    return kept

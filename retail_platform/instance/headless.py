@@ -1,0 +1,137 @@
+"""Run an asset job over a range of days in this process, without webserver and daemon, as a run like any other."""
+
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import cast
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.events import RunFailureReason
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.storage.dagster_run import DagsterRun
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+from dagster._utils.error import SerializableErrorInfo
+
+from retail_platform.instance.orphans import run_tags_for_this_process
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadlessResult:
+    """How a headless run ended.
+
+    Attributes:
+        run_id: The run's id, under which the UI shows it.
+        success: Whether every step succeeded. A failed check alone does not make it False.
+        errors: One line per failed step, `step: what went wrong`.
+    """
+
+    run_id: str
+    success: bool
+    errors: list[str]
+
+
+def run_range(
+    definitions: dg.Definitions,
+    job_name: str,
+    *,
+    instance: dg.DagsterInstance,
+    start_day: str,
+    end_day: str,
+    tags: Mapping[str, str] | None = None,
+    asset_selection: Collection[dg.AssetKey] | None = None,
+    on_event: Callable[[dg.DagsterEvent], None] | None = None,
+) -> HeadlessResult:
+    """Execute a partitioned asset job over the days from `start_day` to `end_day`, both included.
+
+    It waits for pools that other processes hold, and streams its events. However it ends, by a failing step, by an
+    exception of `on_event` or by Ctrl-C, the run is finished and its pools are free afterwards.
+
+    Args:
+        definitions: Where the job is defined.
+        job_name: A job of partitioned assets.
+        instance: A persistent instance.
+        start_day: The first partition key.
+        end_day: The last partition key; equal to the first for a run of one partition.
+        tags: Further tags of the run.
+        asset_selection: Only these of the job's assets.
+        on_event: Called with each event as it happens, in this thread.
+
+    Raises:
+        ValueError: A day is not a partition of the job.
+        KeyboardInterrupt: The run was interrupted; it is marked as failed.
+    """
+    # Any other executor starts processes, which cannot import a job that was handed over as an object.
+    job = definitions.resolve_job_def(job_name).with_executor_def(dg.in_process_executor)
+    run = instance.create_run_for_job(
+        job,
+        tags={**job.run_tags, **(tags or {}), **run_tags_for_this_process(), **_range_tags(job, start_day, end_day)},
+        asset_selection=frozenset(asset_selection) if asset_selection else None,
+    )
+    errors: list[str] = []
+    is_interrupted = False
+    try:
+        # Dagster says Iterator; closed like the generator it is, it ends the step that an exception left in the middle.
+        events = cast("Generator[dg.DagsterEvent]", execute_run_iterator(InMemoryJob(job), run, instance))
+        with closing(events):
+            for event in events:
+                errors.extend(_errors_of(event))
+                is_interrupted = is_interrupted or _is_interruption(event)
+                if on_event:
+                    on_event(event)
+    finally:
+        _finish(instance, run)
+    if is_interrupted:
+        raise KeyboardInterrupt
+    ended = instance.get_run_by_id(run.run_id)
+    return HeadlessResult(run_id=run.run_id, success=ended is not None and ended.is_success, errors=errors)
+
+
+def _range_tags(job: dg.JobDefinition, start_day: str, end_day: str) -> dict[str, str]:
+    """Outside the partitions Dagster raises an internal error, or makes ghost days: refuse, and name the days."""
+    if job.partitions_def is None:
+        raise ValueError(f"Job {job.name} has no partitions.")
+    for day in (start_day, end_day):
+        if not job.partitions_def.has_partition_key(day):
+            days = job.partitions_def.get_first_partition_key(), job.partitions_def.get_last_partition_key()
+            raise ValueError(f"{day} is not a day of job {job.name}: its days go from {days[0]} to {days[1]}.")
+    if start_day == end_day:
+        return {PARTITION_NAME_TAG: start_day}
+    return {ASSET_PARTITION_RANGE_START_TAG: start_day, ASSET_PARTITION_RANGE_END_TAG: end_day}
+
+
+def _finish(instance: dg.DagsterInstance, run: DagsterRun) -> None:
+    ended = instance.get_run_by_id(run.run_id)
+    if ended is not None and not ended.is_finished:
+        instance.report_run_failed(ended, "The process that executed this run stopped before its end.")
+    # A step that was left in the middle keeps its pool: Dagster frees only what was waiting.
+    if instance.event_log_storage.supports_global_concurrency_limits:
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _is_interruption(event: dg.DagsterEvent) -> bool:
+    return event.is_run_failure and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
+
+
+def _errors_of(event: dg.DagsterEvent) -> list[str]:
+    if event.is_step_failure:
+        error = event.step_failure_data.error
+        return [f"{event.step_key}: {_root_cause(error)}"]
+    # With failed steps this is their number; without, it is the job itself that failed, for example at a resource.
+    if event.is_run_failure and event.job_failure_data.first_step_failure_event is None:
+        error = event.job_failure_data.error
+        return [_root_cause(error) if error else event.message or "The run failed."]
+    return []
+
+
+def _root_cause(error: SerializableErrorInfo | None) -> str:
+    """What was raised first, in one paragraph; the stack is in the run's log."""
+    if error is None:
+        return "failed without an error"
+    while error.cause is not None:
+        error = error.cause
+    return error.message.strip()

@@ -1,0 +1,122 @@
+"""Lake tables: folders of Parquet files, one folder a day, replaced file by file.
+
+`<root>/<partition column>=YYYY-MM-DD/<name>.parquet`. A file is written beside its target, synced and renamed over it, so
+that a reader sees the old day or the new one and a crash leaves one of the two. A day without rows has an empty file.
+The partition column stands in the files too, so that each can be read alone.
+"""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+DAY_FILE = "data"
+"""Name of a day's only file, in tables that are not written file by file."""
+
+_WRITERS = 4
+"""Threads that write at once: a sync waits for the disk, not for a core."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LakeTable:
+    """One table of the lake.
+
+    Attributes:
+        root: Its folder.
+        partition_column: The Date column that names a row's day.
+        schema: Column -> type. Reading yields exactly these columns; those that a file lacks are null.
+    """
+
+    root: Path
+    partition_column: str
+    schema: pl.Schema
+
+    def folder(self, day: date) -> Path:
+        """The folder of a day."""
+        return self.root / f"{self.partition_column}={day.isoformat()}"
+
+    def days(self) -> list[date]:
+        """The days that have been written, in order."""
+        prefix = f"{self.partition_column}="
+        if not self.root.is_dir():
+            return []
+        names = (entry.name.removeprefix(prefix) for entry in os.scandir(self.root) if entry.name.startswith(prefix))
+        return sorted(date.fromisoformat(name) for name in names if name[:1].isdigit())
+
+    def write_days(self, frame: pl.DataFrame, days: Collection[date]) -> None:
+        """Replace these days: each gets its rows, or an empty file."""
+        by_day = _split(frame, self.partition_column)
+        self._write({self.folder(day) / f"{DAY_FILE}.parquet": by_day.get((day,)) for day in days})
+
+    def write_files(self, frame: pl.DataFrame, *, name_column: str, files: Iterable[tuple[str, date]]) -> None:
+        """Replace these files, each named by the text in `name_column` (which is not stored) and its day."""
+        by_file = _split(frame, name_column, self.partition_column)
+        self._write(
+            {
+                self.folder(day) / f"{name}.parquet": None
+                if (name, day) not in by_file
+                else by_file[name, day].drop(name_column)
+                for name, day in files
+            }
+        )
+
+    def scan(self, days: Iterable[date] | None = None) -> pl.LazyFrame:
+        """Read these days (all of them by default); days that were never written are empty."""
+        files = [str(file) for day in (self.days() if days is None else days) for file in self.files(day)]
+        if not files:
+            return self.schema.to_frame().lazy()
+        return pl.scan_parquet(
+            files,
+            schema=self.schema,
+            missing_columns="insert",
+            extra_columns="ignore",
+            hive_partitioning=False,
+            glob=False,
+        )
+
+    def files(self, day: date) -> list[Path]:
+        """The files of a day, in order."""
+        folder = self.folder(day)
+        if not folder.is_dir():
+            return []
+        return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.name.endswith(".parquet"))
+
+    def row_counts(self, days: Iterable[date]) -> Mapping[date, int]:
+        """How many rows the files of these days hold, counted in the files themselves."""
+        days = list(days)
+        counted = self.scan(days).group_by(self.partition_column).len().collect()
+        found = dict(counted.iter_rows())
+        return {day: found.get(day, 0) for day in days}
+
+    def _write(self, frames: Mapping[Path, pl.DataFrame | None]) -> None:
+        empty = self.schema.to_frame()
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            for _ in pool.map(
+                lambda item: replace_file(*item), ((p, empty if f is None else f) for p, f in frames.items())
+            ):
+                pass
+
+
+def replace_file(path: Path, frame: pl.DataFrame) -> None:
+    """Write a Parquet file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.tmp")
+    with unfinished.open("wb") as file:
+        frame.write_parquet(file, compression="zstd", statistics=True)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def _split(frame: pl.DataFrame, *columns: str) -> dict[tuple[object, ...], pl.DataFrame]:
+    return frame.partition_by(columns, as_dict=True, maintain_order=True)
+
+
+def each_day(first: date, last: date) -> Iterator[date]:
+    """Every day from `first` to `last`, both included."""
+    for ordinal in range(first.toordinal(), last.toordinal() + 1):
+        yield date.fromordinal(ordinal)

@@ -1,0 +1,95 @@
+"""Filing rows: which day each row of a drop belongs to, and the technical columns that bronze adds."""
+
+from datetime import date, timedelta
+
+import narwhals as nw
+import polars as pl
+
+from retail_platform.contracts.bronze import DROP_DATE, DROP_ID, DROPPED_AT, KEY, ROW_NUMBER, SOURCE_FILE
+from retail_platform.contracts.rules import PARTITION_DATE
+from retail_platform.engines.engine import Reading
+from retail_platform.engines.polars import PolarsEngine
+from retail_platform.landing.ledger import Drop
+from retail_platform.source_spec import LINE_NUMBER, FeedSpec
+
+LOOKUP_KEY = "lookup."
+"""Prefix of the hashed keys under which a row looks values up, by lookup feed."""
+
+_STRIPPED = "stripped."
+
+
+def file_rows(rows: pl.DataFrame, feed: FeedSpec, drop: Drop, *, start: date) -> pl.DataFrame:
+    """Add bronze's technical columns to the rows of one drop.
+
+    A row is filed under its own business date where that can be read and is neither before `start` nor in the future,
+    else under the drop date. The future begins two days after the later of the drop's name date and modification date:
+    one day is left for time zones.
+
+    Args:
+        rows: The whole file's rows: text columns, `_row_number`, `_malformed`.
+        feed: The feed's declaration.
+        drop: The drop they come from.
+        start: The platform's first day.
+
+    Returns:
+        The same rows in the same order, with every declared column and every technical one.
+    """
+    missing = [name for name in feed.all_columns if name not in rows.columns]
+    rows = rows.with_columns(
+        *(pl.lit(None, pl.String).alias(name) for name in missing),
+        pl.lit(drop.drop_id).alias(DROP_ID),
+        pl.lit(drop.path).alias(SOURCE_FILE),
+        pl.lit(drop.drop_date).alias(DROP_DATE),
+        pl.lit(drop.dropped_at).cast(pl.Datetime("us", "UTC")).alias(DROPPED_AT),
+        _filing_date(rows, feed, drop, start).alias(PARTITION_DATE),
+    )
+    rows = hash_columns(rows, {KEY: list(feed.key)})
+    place = pl.int_range(1, pl.len() + 1).over(KEY) if feed.rows_per_key == "many" else pl.lit(None)
+    return rows.with_columns(pl.when(pl.col(KEY).is_not_null()).then(place).cast(pl.Int64).alias(LINE_NUMBER))
+
+
+def _filing_date(rows: pl.DataFrame, feed: FeedSpec, drop: Drop, start: date) -> pl.Series:
+    if feed.date is None:
+        return pl.Series(PARTITION_DATE, [drop.drop_date], pl.Date).new_from_index(0, rows.height)
+    text = rows.lazy().select(pl.col(feed.date.column).str.strip_chars().alias(PARTITION_DATE))
+    reading = Reading(dtype=nw.Date(), formats=feed.date.formats)
+    parsed = PolarsEngine().parse(nw.from_native(text), {PARTITION_DATE: reading}).collect().to_native()
+    own = pl.col(PARTITION_DATE)
+    is_plausible = own.is_between(pl.lit(start), pl.lit(drop.latest_date + timedelta(days=1)))
+    return parsed.select(pl.when(is_plausible).then(own).otherwise(pl.lit(drop.drop_date))).to_series()
+
+
+def hash_columns(rows: pl.DataFrame, keys: dict[str, list[str]]) -> pl.DataFrame:
+    """Add hashed keys of text columns; white space around a value is no part of it, and empty text is missing."""
+    columns = {name for names in keys.values() for name in names}
+    stripped = rows.lazy().with_columns(_strip(name).alias(_STRIPPED + name) for name in columns)
+    prefixed = {into: [_STRIPPED + name for name in names] for into, names in keys.items()}
+    hashed = PolarsEngine().hash_keys(nw.from_native(stripped), prefixed).to_native()
+    return hashed.drop([_STRIPPED + name for name in columns]).collect()
+
+
+def _strip(name: str) -> pl.Expr:
+    text = pl.col(name).str.strip_chars()
+    return pl.when(text != "").then(text)
+
+
+def index_entries(rows: pl.DataFrame, lookups: dict[str, str], *, file_id: str) -> pl.DataFrame:
+    """What the key index keeps of filed rows: one entry per key, day, and lookup keys.
+
+    Args:
+        rows: Filed rows of one drop.
+        lookups: Column that holds a lookup feed's key, by lookup feed.
+        file_id: The bronze file they are kept in.
+    """
+    rows = hash_columns(rows, {LOOKUP_KEY + feed: [column] for feed, column in lookups.items()}) if lookups else rows
+    names = [KEY, PARTITION_DATE, DROP_DATE, SOURCE_FILE, DROPPED_AT, *(LOOKUP_KEY + feed for feed in lookups)]
+    return (
+        rows.lazy()
+        .filter(pl.col(KEY).is_not_null())
+        .group_by(names, maintain_order=True)
+        .agg(pl.col(ROW_NUMBER).max())
+        .with_columns(pl.lit(file_id).alias("file_id"))
+        .collect()
+    )
+
+

@@ -1,0 +1,439 @@
+"""The ledger: which drops there are, which days they touch, and which days wait to be computed.
+
+A real database (SQLite by default, PostgreSQL by URL), since sensors, runs and the command line use it at once. It holds
+no data that cannot be had again from landing and lake, but it is what makes work neither missed nor repeated: a day
+stays dirty until a run has taken it all the way to the warehouse.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+Status = Literal["pending", "loaded", "replaced", "held", "rejected"]
+
+T = TypeVar("T")
+
+_METADATA = sa.MetaData()
+_CHUNK = 500
+_BUSY_MILLISECONDS = 60_000
+
+
+class _Instant(sa.TypeDecorator[datetime]):
+    """An instant in UTC; SQLite forgets time zones."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+FILES = sa.Table(
+    "files",
+    _METADATA,
+    sa.Column("path", sa.String, primary_key=True),
+    sa.Column("source", sa.String, nullable=False, index=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("modified_ns", sa.BigInteger, nullable=False),
+    sa.Column("drop_id", sa.String, nullable=False),
+    comment="The state in which each landing file was last looked at.",
+)
+
+DROPS = sa.Table(
+    "drops",
+    _METADATA,
+    sa.Column("drop_id", sa.String, primary_key=True),
+    sa.Column("source", sa.String, nullable=False),
+    sa.Column("feed", sa.String, nullable=False),
+    sa.Column("path", sa.String, nullable=False, index=True),
+    sa.Column("file_id", sa.String, nullable=False),
+    sa.Column("fingerprint", sa.String, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("drop_date", sa.Date, nullable=False),
+    sa.Column("latest_date", sa.Date, nullable=False),
+    sa.Column("dropped_at", _Instant, nullable=False),
+    sa.Column("seen_at", _Instant, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("malformed_rows", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("message", sa.String, nullable=False),
+    sa.Column("new_columns", sa.String, nullable=False),
+    sa.Column("renamed_columns", sa.String, nullable=False),
+    sa.Column("missing_columns", sa.String, nullable=False),
+    comment="Every content of every path that was ever seen.",
+)
+
+DROP_DAYS = sa.Table(
+    "drop_days",
+    _METADATA,
+    sa.Column("drop_id", sa.String, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("is_loaded", sa.Boolean, nullable=False),
+    comment="The days a drop touches; rows = 0 where it takes away what its predecessor gave.",
+)
+
+DIRTY_DAYS = sa.Table(
+    "dirty_days",
+    _METADATA,
+    sa.Column("ticket", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("source", sa.String, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("since", _Instant, nullable=False),
+    sqlite_autoincrement=True,  # a ticket number never comes twice, or a finishing run would tear up a new one
+    comment="Days of a source that wait to be computed, until a run has taken them to the warehouse.",
+)
+sa.Index("dirty_days_by_source", DIRTY_DAYS.c.source, DIRTY_DAYS.c.day)
+
+BOOKS = sa.Table(
+    "books",
+    _METADATA,
+    sa.Column("source", sa.String, primary_key=True),
+    sa.Column("entity", sa.String, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("bronze_rows", sa.BigInteger, nullable=False),
+    sa.Column("silver_rows", sa.BigInteger, nullable=False),
+    sa.Column("quarantined_rows", sa.BigInteger, nullable=False),
+    sa.Column("superseded_rows", sa.BigInteger, nullable=False),
+    sa.Column("blocked_because", sa.String, nullable=False),
+    comment="What became of each day's rows.",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """One content of one landing path, as of when it was first seen.
+
+    `drop_date` orders it among others; `latest_date` is the later of name and modification date, beyond which (and the
+    day after) a row's date lies in the future. `new_columns` and the like are names joined by ", ".
+    """
+
+    drop_id: str
+    source: str
+    feed: str
+    path: str
+    file_id: str
+    fingerprint: str
+    size: int
+    drop_date: date
+    latest_date: date
+    dropped_at: datetime
+    seen_at: datetime
+    rows: int = 0
+    malformed_rows: int = 0
+    status: Status = "pending"
+    message: str = ""
+    new_columns: str = ""
+    renamed_columns: str = ""
+    missing_columns: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileState:
+    """A landing file as it was when last looked at."""
+
+    size: int
+    modified_ns: int
+    drop_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Book:
+    """What became of one day's rows of one entity's driving feed; `blocked_because` is empty where it was written."""
+
+    source: str
+    entity: str
+    day: date
+    bronze_rows: int
+    silver_rows: int
+    quarantined_rows: int
+    superseded_rows: int
+    blocked_because: str = ""
+
+
+class Ledger:
+    """The ledger at a SQLAlchemy URL. Tables are made when it is first used."""
+
+    def __init__(self, url: str) -> None:
+        self._url = sa.make_url(url)
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        """The open database."""
+        if self._url.get_backend_name() == "sqlite" and self._url.database:
+            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(self._url)
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _prepare_sqlite)
+        with engine.begin() as con:
+            for table in _METADATA.sorted_tables:
+                con.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    con.execute(CreateIndex(index, if_not_exists=True))
+        return engine
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction that writes; it holds all its changes or none."""
+        with self.engine.begin() as con:
+            yield con
+
+    # Files and drops
+
+    def file_states(self, source: str) -> dict[str, FileState]:
+        """Landing files of a source by path, as they were when last looked at."""
+        query = sa.select(FILES.c.path, FILES.c.size, FILES.c.modified_ns, FILES.c.drop_id)
+        with self.engine.connect() as con:
+            rows = con.execute(query.where(FILES.c.source == source)).all()
+        return {path: FileState(size=size, modified_ns=ns, drop_id=drop) for path, size, ns, drop in rows}
+
+    def note_file(self, path: str, source: str, state: FileState) -> None:
+        """Remember a file's state."""
+        with self.writing() as con:
+            _note_file(con, path, source, state)
+
+    def register(
+        self,
+        drop: Drop,
+        state: FileState,
+        *,
+        days: Mapping[date, int],
+        replaces: Collection[str],
+        dirty: Iterable[date],
+    ) -> None:
+        """Take a drop into the ledger, in one transaction with the work that it makes.
+
+        Args:
+            drop: The drop.
+            state: The file it was read from.
+            days: The days it touches, with their rows.
+            replaces: The drops whose place it takes.
+            dirty: The days to compute because of it.
+        """
+        with self.writing() as con:
+            _replace(con, replaces)
+            con.execute(sa.delete(DROPS).where(DROPS.c.drop_id == drop.drop_id))
+            con.execute(sa.delete(DROP_DAYS).where(DROP_DAYS.c.drop_id == drop.drop_id))
+            con.execute(sa.insert(DROPS), [asdict(drop)])
+            _insert(con, DROP_DAYS, _day_rows(drop.drop_id, days))
+            _note_file(con, drop.path, drop.source, state)
+            _add_dirty(con, drop.source, dirty, reason=f"drop {drop.path}")
+
+    def accept(self, drop_id: str, *, replaces: Collection[str], dirty: Iterable[date]) -> None:
+        """Let a held drop take the place of others."""
+        source = self.drop(drop_id).source
+        with self.writing() as con:
+            _replace(con, replaces)
+            values = {"status": "pending", "message": "accepted by hand"}
+            con.execute(sa.update(DROPS).where(DROPS.c.drop_id == drop_id).values(values))
+            _add_dirty(con, source, dirty, reason=f"drop {drop_id} accepted")
+
+    def drop(self, drop_id: str) -> Drop:
+        """One drop.
+
+        Raises:
+            KeyError: there is none of that id.
+        """
+        found = self.drops(drop_ids=[drop_id])
+        if not found:
+            raise KeyError(drop_id)
+        return found[0]
+
+    def drops(
+        self,
+        *,
+        source: str | None = None,
+        feed: str | None = None,
+        statuses: Collection[Status] = (),
+        drop_ids: Collection[str] = (),
+        path: str | None = None,
+        days: tuple[date, date] | None = None,
+    ) -> list[Drop]:
+        """Drops, in the order in which they count: by drop date and path. Every argument narrows the list."""
+        query = sa.select(DROPS).order_by(DROPS.c.drop_date, DROPS.c.path, DROPS.c.dropped_at)
+        for column, value in ((DROPS.c.source, source), (DROPS.c.feed, feed), (DROPS.c.path, path)):
+            if value is not None:
+                query = query.where(column == value)
+        if statuses:
+            query = query.where(DROPS.c.status.in_(statuses))
+        if drop_ids:
+            query = query.where(DROPS.c.drop_id.in_(drop_ids))
+        if days is not None:
+            touching = sa.select(DROP_DAYS.c.drop_id).where(DROP_DAYS.c.day.between(*days))
+            query = query.where(DROPS.c.drop_id.in_(touching))
+        with self.engine.connect() as con:
+            return [Drop(**row) for row in con.execute(query).mappings()]
+
+    def days_of(self, drop_ids: Collection[str]) -> dict[str, dict[date, int]]:
+        """The days of drops, with their rows."""
+        found: dict[str, dict[date, int]] = {drop_id: {} for drop_id in drop_ids}
+        with self.engine.connect() as con:
+            for some in _chunks(drop_ids):
+                query = sa.select(DROP_DAYS.c.drop_id, DROP_DAYS.c.day, DROP_DAYS.c.rows)
+                for drop_id, day, rows in con.execute(query.where(DROP_DAYS.c.drop_id.in_(some))):
+                    found[drop_id][day] = rows
+        return found
+
+    def is_loaded(self, drop_ids: Collection[str], *, first: date, last: date) -> set[str]:
+        """Those of the drops that bronze already holds on all their days of a range."""
+        waiting: set[str] = set()
+        with self.engine.connect() as con:
+            for some in _chunks(drop_ids):
+                query = sa.select(DROP_DAYS.c.drop_id).where(
+                    DROP_DAYS.c.drop_id.in_(some), DROP_DAYS.c.day.between(first, last), ~DROP_DAYS.c.is_loaded
+                )
+                waiting.update(con.scalars(query))
+        return set(drop_ids) - waiting
+
+    def mark_loaded(self, days: Mapping[str, Collection[date]], *, source: str, also_dirty: Iterable[date]) -> None:
+        """Bronze holds these days of these drops; `also_dirty` are further days that must follow."""
+        with self.writing() as con:
+            for drop_id, loaded in days.items():
+                for some in _chunks(loaded):
+                    con.execute(
+                        sa.update(DROP_DAYS)
+                        .where(DROP_DAYS.c.drop_id == drop_id, DROP_DAYS.c.day.in_(some))
+                        .values(is_loaded=True)
+                    )
+            unfinished = sa.select(DROP_DAYS.c.drop_id).where(~DROP_DAYS.c.is_loaded)
+            for some in _chunks(days):
+                con.execute(
+                    sa.update(DROPS)
+                    .where(DROPS.c.drop_id.in_(some), DROPS.c.status == "pending", DROPS.c.drop_id.not_in(unfinished))
+                    .values(status="loaded")
+                )
+            _add_dirty(con, source, also_dirty, reason="keys changed elsewhere")
+
+    def rows_by_day(self, source: str, feed: str, *, first: date, last: date) -> dict[date, int]:
+        """How many rows the files of a feed hold for each day of a range, of drops that bronze has."""
+        query = (
+            sa.select(DROP_DAYS.c.day, sa.func.sum(DROP_DAYS.c.rows))
+            .join(DROPS, DROPS.c.drop_id == DROP_DAYS.c.drop_id)
+            .where(DROPS.c.source == source, DROPS.c.feed == feed, DROPS.c.status.in_(("pending", "loaded")))
+            .where(DROP_DAYS.c.is_loaded, DROP_DAYS.c.day.between(first, last))
+            .group_by(DROP_DAYS.c.day)
+        )
+        with self.engine.connect() as con:
+            return {day: int(rows) for day, rows in con.execute(query)}
+
+    # Work
+
+    def last_ticket(self) -> int:
+        """The newest ticket; what is dirtied later has a higher one."""
+        with self.engine.connect() as con:
+            return con.scalar(sa.select(sa.func.max(DIRTY_DAYS.c.ticket))) or 0
+
+    def dirty_days(self, source: str) -> list[date]:
+        """The days of a source that wait to be computed, in order.
+
+        These are the days that were dirtied and not finished, and those of drops that bronze has yet to take.
+        """
+        unloaded = (
+            sa.select(DROP_DAYS.c.day)
+            .join(DROPS, DROPS.c.drop_id == DROP_DAYS.c.drop_id)
+            .where(DROPS.c.source == source, DROPS.c.status == "pending", ~DROP_DAYS.c.is_loaded)
+        )
+        with self.engine.connect() as con:
+            days = set(con.scalars(sa.select(DIRTY_DAYS.c.day).where(DIRTY_DAYS.c.source == source)))
+            return sorted(days.union(con.scalars(unloaded)))
+
+    def make_dirty(self, source: str, days: Iterable[date], *, reason: str) -> None:
+        """Ask for days of a source to be computed again."""
+        with self.writing() as con:
+            _add_dirty(con, source, days, reason=reason)
+
+    def finish(self, source: str, *, first: date, last: date, ticket: int) -> None:
+        """The range has reached the warehouse, as it was when `ticket` was the newest."""
+        with self.writing() as con:
+            con.execute(
+                sa.delete(DIRTY_DAYS).where(
+                    DIRTY_DAYS.c.source == source,
+                    DIRTY_DAYS.c.day.between(first, last),
+                    DIRTY_DAYS.c.ticket <= ticket,
+                )
+            )
+
+    # Books
+
+    def write_books(self, books: Sequence[Book]) -> None:
+        """Replace the books of these entities and days."""
+        with self.writing() as con:
+            for (source, entity), some in _by_entity(books).items():
+                for days in _chunks([book.day for book in some]):
+                    con.execute(
+                        sa.delete(BOOKS).where(
+                            BOOKS.c.source == source, BOOKS.c.entity == entity, BOOKS.c.day.in_(days)
+                        )
+                    )
+            _insert(con, BOOKS, [asdict(book) for book in books])
+
+    def books(self, *, source: str | None = None, blocked: bool = False) -> list[Book]:
+        """The books, by source, entity and day; only those of blocked days where `blocked`."""
+        query = sa.select(BOOKS).order_by(BOOKS.c.source, BOOKS.c.entity, BOOKS.c.day)
+        if source is not None:
+            query = query.where(BOOKS.c.source == source)
+        if blocked:
+            query = query.where(BOOKS.c.blocked_because != "")
+        with self.engine.connect() as con:
+            return [Book(**row) for row in con.execute(query).mappings()]
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+    cursor.close()
+
+
+def _replace(con: sa.Connection, drop_ids: Collection[str]) -> None:
+    con.execute(sa.update(DROPS).where(DROPS.c.drop_id.in_(drop_ids)).values(status="replaced"))
+
+
+def _note_file(con: sa.Connection, path: str, source: str, state: FileState) -> None:
+    con.execute(sa.delete(FILES).where(FILES.c.path == path))
+    con.execute(sa.insert(FILES), [{"path": path, "source": source, **asdict(state)}])
+
+
+def _day_rows(drop_id: str, days: Mapping[date, int]) -> list[dict[str, Any]]:
+    return [{"drop_id": drop_id, "day": day, "rows": rows, "is_loaded": False} for day, rows in days.items()]
+
+
+def _add_dirty(con: sa.Connection, source: str, days: Iterable[date], *, reason: str) -> None:
+    now = datetime.now(UTC)
+    _insert(con, DIRTY_DAYS, [{"source": source, "day": day, "reason": reason, "since": now} for day in sorted(days)])
+
+
+def _insert(con: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        con.execute(sa.insert(table), rows)
+
+
+def _by_entity(books: Sequence[Book]) -> dict[tuple[str, str], list[Book]]:
+    found: dict[tuple[str, str], list[Book]] = {}
+    for book in books:
+        found.setdefault((book.source, book.entity), []).append(book)
+    return found
+
+
+def _chunks(values: Collection[T]) -> Iterator[list[T]]:
+    """Databases bound the number of parameters of a statement."""
+    every = list(values)
+    for start in range(0, len(every), _CHUNK):
+        yield every[start : start + _CHUNK]

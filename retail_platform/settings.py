@@ -1,0 +1,84 @@
+"""Every knob of the platform, typed, with its default; each is set by RETAIL_<NAME> in the environment.
+
+Thresholds of business rules live here too, so that a shop changes a number and not code. What belongs to one source
+(its time zone, its formats) is declared in that source's `defs.yaml`, not here.
+"""
+
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The platform's settings (`RETAIL_*`)."""
+
+    model_config = SettingsConfigDict(env_prefix="RETAIL_", frozen=True)
+
+    data_dir: Path = Field(default=Path("data"), description="Folder of landing, lake, warehouse and state.")
+    sources: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        default=None, description="Active sources, separated by commas; all bundled ones when not set."
+    )
+    start_date: date = Field(default=date(2003, 1, 1), description="First daily partition.")
+    ledger_url: str | None = Field(
+        default=None, description="SQLAlchemy URL of the ledger; a SQLite file in the data folder when not set."
+    )
+
+    run_gap_days: int = Field(
+        default=31, ge=0, description="Days without work that one run may bridge rather than be split in two."
+    )
+    rewrite_hold_share: float = Field(
+        default=0.20, ge=0, le=1, description="A rewritten file that takes away more of its keys than this is held."
+    )
+    quarantine_block_share: float = Field(
+        default=0.20, ge=0, le=1, description="A day with more of its rows in quarantine than this is blocked."
+    )
+    quarantine_block_min_rows: int = Field(default=50, ge=1, description="Smaller days are never blocked by the share.")
+    restocking_fee_rate: Decimal = Field(default=Decimal("0.10"), ge=0, description="Of the absolute refund amount.")
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @property
+    def root(self) -> Path:
+        """The data folder, absolute: views in the warehouse name files by it."""
+        return self.data_dir.expanduser().resolve()
+
+    @property
+    def landing_dir(self) -> Path:
+        """Where files arrive: `landing/<source>/<feed>/*.csv`."""
+        return self.root / "landing"
+
+    @property
+    def lake_dir(self) -> Path:
+        """The Parquet tables."""
+        return self.root / "lake"
+
+    @property
+    def index_dir(self) -> Path:
+        """The key indexes (key -> day)."""
+        return self.root / "index"
+
+    @property
+    def warehouse_dir(self) -> Path:
+        """The folder of `retail.duckdb`."""
+        return self.root / "warehouse"
+
+    @property
+    def ledger_location(self) -> str:
+        """The SQLAlchemy URL the ledger is opened with."""
+        return self.ledger_url or f"sqlite:///{self.root / 'ledger.sqlite'}"
+
+
+@cache
+def current_settings() -> Settings:
+    """The settings of this process, read from the environment once."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""HOW tables are computed: pure functions over Narwhals lazy frames. No Dagster, no I/O, no engine's own words."""

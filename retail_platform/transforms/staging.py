@@ -1,0 +1,128 @@
+"""From a source's own columns to ours: text cleaned, mapped, typed; nothing judged yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import narwhals as nw
+
+from retail_platform.contracts.rules import PARTITION_DATE, UNREADABLE
+from retail_platform.engines.engine import Engine, Reading
+from retail_platform.source_spec import ColumnSpec, EntitySpec, SourceSpec
+from retail_platform.transforms.money import to_cents
+
+RAW = "raw."
+"""Prefix of a feed's own columns, so that they never collide with ours."""
+
+_TEXT = "text."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staging:
+    """How one entity of one source is staged.
+
+    Attributes:
+        source: The source's name.
+        spec: The source's declaration.
+        entity: The entity's declaration.
+        types: Our columns and their types, from the entity's contract.
+    """
+
+    source: str
+    spec: SourceSpec
+    entity: EntitySpec
+    types: Mapping[str, nw.dtypes.DType]
+
+    def reading(self, column: str, how: ColumnSpec) -> Reading | None:
+        """How the column's text is read, or None where it stays text."""
+        dtype = self.types[column]
+        if dtype == nw.String():
+            return None
+        date = self.spec.feeds[self.entity.feed].date
+        formats = how.formats or (date.formats if date else ("%Y-%m-%d",))
+        return Reading(dtype=dtype, formats=formats, timezone=self.spec.timezone)
+
+
+def stage(rows: nw.LazyFrame, staging: Staging, engine: Engine) -> nw.LazyFrame:
+    """Give rows our columns.
+
+    Args:
+        rows: Bronze rows, with the feed's columns prefixed `raw.` and looked up ones named `raw.lookup.column`.
+        staging: The declaration.
+        engine: What runs it.
+
+    Returns:
+        The rows with the entity's declared columns typed, and `_unreadable`: the columns whose text could not be read.
+    """
+    columns = staging.entity.columns
+    readings = {name: how for name, spec in columns.items() if (how := staging.reading(name, spec))}
+    rows = rows.with_columns(value_of(spec).alias(name) for name, spec in columns.items())
+    rows = rows.with_columns(nw.col(name).alias(_TEXT + name) for name in readings)
+    rows = engine.parse(rows, readings)
+    lost = [
+        nw.when(nw.col(name).is_null() & ~nw.col(_TEXT + name).is_null()).then(nw.lit(f"|{name}|")) for name in readings
+    ]
+    rows = rows.with_columns(
+        (nw.concat_str(lost, ignore_nulls=True) if lost else nw.lit("")).alias(UNREADABLE),
+        nw.lit(staging.source).alias("source_system"),
+    )
+    return rows.drop([_TEXT + name for name in readings])
+
+
+def value_of(spec: ColumnSpec) -> nw.Expr:
+    """The text of one of our columns, from a feed's column or a constant; null where it is missing."""
+    if spec.constant is not None:
+        return nw.lit(spec.constant)
+    value = nw.col(RAW + str(spec.column)).cast(nw.String()).str.strip_chars()
+    for pattern, replacement in spec.replace.items():
+        value = value.str.replace_all(pattern, replacement)
+    value = nw.when(value != "").then(value)
+    if spec.case is not None:
+        value = value.str.to_uppercase() if spec.case == "upper" else value.str.to_lowercase()
+    if spec.patterns is not None:
+        value = _first_match(value, spec.patterns)
+    if spec.map:
+        value = value.replace_strict(dict(spec.map), default=value, return_dtype=nw.String)
+    return value if spec.default is None else value.fill_null(spec.default)
+
+
+def _first_match(value: nw.Expr, patterns: Mapping[str, str]) -> nw.Expr:
+    matched = nw.lit(None).cast(nw.String())
+    for pattern, result in reversed(patterns.items()):
+        matched = nw.when(value.str.contains(pattern)).then(nw.lit(result)).otherwise(matched)
+    return matched
+
+
+def complete_orders(rows: nw.LazyFrame, *, currency: str) -> nw.LazyFrame:
+    """Fill what order lines leave unsaid: a missing status is Completed, the amount follows from quantity and price."""
+    names = rows.collect_schema().names()
+    status = nw.col("status") if "status" in names else nw.lit(None).cast(nw.String())
+    discount = nw.col("discount_amount").fill_null(0) if "discount_amount" in names else nw.lit(0)
+    computed = to_cents(nw.col("quantity") * nw.col("unit_price") - discount)
+    given = nw.col("total_amount") if "total_amount" in names else None
+    # Text that cannot be read as an amount is a mistake to show, not a gap to fill.
+    illegible = nw.col(UNREADABLE).str.contains("|total_amount|", literal=True)
+    total = computed if given is None else nw.when(~illegible).then(nw.coalesce(given, computed))
+    return rows.with_columns(
+        status.fill_null("Completed").alias("status"), total.alias("total_amount"), nw.lit(currency).alias("currency")
+    )
+
+
+def look_up(rows: nw.LazyFrame, prices: nw.LazyFrame, *, on: str, alias: str) -> nw.LazyFrame:
+    """Add a lookup feed's columns, as valid on the row's day.
+
+    Args:
+        rows: Rows with `partition_date` and the column `on`.
+        prices: One row per key and interval: `lookup_key`, `valid_from`, `valid_to` (exclusive), and the columns taken.
+            The intervals of a key cover all days (see `validity`).
+        on: The column of `rows` that holds the key.
+        alias: The lookup's name; its columns become `raw.<alias>.<column>`.
+    """
+    taken = [name for name in prices.collect_schema().names() if name not in {"lookup_key", "valid_from", "valid_to"}]
+    prices = prices.rename({name: f"{RAW}{alias}.{name}" for name in taken})
+    day = nw.col(PARTITION_DATE)
+    return (
+        rows.with_columns(nw.col(on).str.strip_chars().alias("lookup_key"))
+        .join(prices, on="lookup_key", how="left")
+        .filter(nw.col("valid_from").is_null() | ((nw.col("valid_from") <= day) & (day < nw.col("valid_to"))))
+        .drop(["lookup_key", "valid_from", "valid_to"])
+    )

@@ -1,0 +1,57 @@
+"""Which row of a key counts: the one of its latest version.
+
+Later always means (drop date, path, row), never time of arrival, so any order of arrival gives the same tables. Every
+other row of the key is superseded: it stays in bronze, and the books count it.
+"""
+
+from collections.abc import Sequence
+
+import narwhals as nw
+
+from retail_platform.contracts.bronze import DROP_DATE, DROPPED_AT, KEY, ROW_NUMBER, SOURCE_FILE
+
+SUPERSEDED = "_superseded"
+CREATED_AT = "_created_at"
+VERSION = (DROP_DATE, SOURCE_FILE, DROPPED_AT, ROW_NUMBER)
+"""What orders the versions of a key. The instant only tells apart contents of one path that is appended to."""
+
+
+def latest_versions(versions: nw.LazyFrame, *, by: Sequence[str] = (KEY,)) -> nw.LazyFrame:
+    """The latest version of each key, and the instant of its first drop.
+
+    Args:
+        versions: Rows with `by` and the columns of `VERSION`; several rows a key.
+        by: What names the key.
+
+    Returns:
+        One row a key: `by`, the columns of `VERSION` with the prefix `latest.`, and `_created_at`.
+    """
+    known = versions.filter(~nw.col(KEY).is_null())
+    latest = known.unique(list(by), keep="last", order_by=list(VERSION))
+    first = known.unique(list(by), keep="first", order_by=list(VERSION))
+    return latest.select(*by, *(nw.col(name).alias(f"latest.{name}") for name in VERSION)).join(
+        first.select(*by, nw.col(DROPPED_AT).alias(CREATED_AT)), on=list(by), how="left"
+    )
+
+
+def mark_superseded(
+    rows: nw.LazyFrame, latest: nw.LazyFrame, *, by: Sequence[str] = (KEY,), many: bool = False
+) -> nw.LazyFrame:
+    """Add `_superseded` (is there a later version of the row's key?) and `_created_at`.
+
+    Args:
+        rows: Bronze rows.
+        latest: `latest_versions` over all rows that may share a key with them.
+        by: What names the key.
+        many: A version of the key is all its rows in one file, not one row.
+    """
+    compared = VERSION[:-1] if many else VERSION
+    differs = nw.any_horizontal(*(nw.col(name) != nw.col(f"latest.{name}") for name in compared), ignore_nulls=True)
+    return (
+        rows.join(latest, on=list(by), how="left")
+        .with_columns(
+            nw.when(nw.col(KEY).is_null()).then(nw.lit(value=False)).otherwise(differs).alias(SUPERSEDED),
+            nw.coalesce(CREATED_AT, DROPPED_AT).alias(CREATED_AT),
+        )
+        .drop([f"latest.{name}" for name in VERSION])
+    )
