@@ -153,7 +153,7 @@ def facts(day: date, *, rows: int) -> pl.DataFrame:
             "total_amount": pl.Series(cents * quantity).cast(pl.Decimal(18, 2)) / 100,
             "status": random.choice(["Completed", "Open", "Cancelled"], rows),
         },
-    ).cast(dict(SCHEMA))
+    ).cast(SCHEMA)
 
 
 def timed(work: Callable[[], object]) -> float:

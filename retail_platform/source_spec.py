@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 Kind = Literal["transactional", "master"]
 EntityName = Literal["customers", "products", "orders", "payments"]
@@ -58,14 +59,11 @@ class FeedSpec(Spec):
 
     @model_validator(mode="after")
     def _is_coherent(self) -> Self:
-        unknown = [name for name in self.key if name not in self.all_columns]
-        if unknown:
-            raise ValueError(f"key names {unknown}, which is not among the columns {list(self.all_columns)}")
+        _require("key", self.key, self.all_columns)
         if self.kind == "transactional":
             if self.date is None:
                 raise ValueError("a transactional feed needs `date: {column: ..., formats: [...]}`")
-            if self.date.column not in self.all_columns:
-                raise ValueError(f"date.column {self.date.column!r} is not among the columns {list(self.all_columns)}")
+            _require("date.column", [self.date.column], self.all_columns)
             if self.delivery == "snapshot":
                 raise ValueError("delivery: snapshot is for master feeds")
         elif self.date is not None or self.on_rewrite == "append" or self.rows_per_key == "many":
@@ -105,7 +103,7 @@ class LookupSpec(Spec):
     """A master feed in which an entity looks values up, as valid on the row's own day."""
 
     feed: Name
-    on: str = Field(description="The driving feed's column that holds the lookup feed's key.")
+    by: str = Field(description="The driving feed's column that holds the lookup feed's key.")
     take: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="Columns to take, as `lookup.column`.")
 
 
@@ -133,8 +131,7 @@ class SourceSpec(Spec):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         for name, entity in self.entities.items():
-            if entity.feed not in self.feeds:
-                raise ValueError(f"entities.{name}.feed: {entity.feed!r} is not among the feeds {list(self.feeds)}")
+            _require(f"entities.{name}.feed", [entity.feed], list(self.feeds))
             self._check_lookups(name, entity)
             self._check_columns(name, entity)
         return self
@@ -143,10 +140,10 @@ class SourceSpec(Spec):
         driving = self.feeds[entity.feed]
         for alias, lookup in entity.lookups.items():
             where = f"entities.{name}.lookups.{alias}"
-            feed = self.feeds.get(lookup.feed)
-            if feed is None or feed.kind != "master" or len(feed.key) != 1:
-                raise ValueError(f"{where}.feed: {lookup.feed!r} is not a master feed with a key of one column")
-            _require(where + ".on", [lookup.on], driving.all_columns)
+            masters = [name for name, feed in self.feeds.items() if feed.kind == "master" and len(feed.key) == 1]
+            _require(where + ".feed", [lookup.feed], masters)
+            feed = self.feeds[lookup.feed]
+            _require(where + ".by", [lookup.by], driving.all_columns)
             _require(where + ".take", lookup.take, feed.all_columns)
 
     def _check_columns(self, name: str, entity: EntitySpec) -> None:
@@ -171,7 +168,7 @@ class SourceSpec(Spec):
     def lookup_columns(self, feed: str) -> dict[str, str]:
         """For a driving feed: its columns that hold keys of lookup feeds, by lookup feed."""
         return {
-            lookup.feed: lookup.on
+            lookup.feed: lookup.by
             for entity in self.entities.values()
             if entity.feed == feed
             for lookup in entity.lookups.values()
@@ -179,6 +176,8 @@ class SourceSpec(Spec):
 
 
 def _require(where: str, names: Sequence[str], allowed: Sequence[str]) -> None:
-    unknown = [name for name in names if name not in allowed]
-    if unknown:
-        raise ValueError(f"{where}: {unknown} is not among {list(allowed)}")
+    for name in names:
+        if name not in allowed:
+            problem = f"{name!r} is not known here; allowed are: {', '.join(allowed) or 'none'}"
+            # The path lets whoever reads the file name the line.
+            raise PydanticCustomError("declaration", "{problem}", {"problem": problem, "path": where})

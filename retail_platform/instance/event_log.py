@@ -119,6 +119,11 @@ class FastSqliteEventLogStorage(SqliteEventLogStorage):
         _warn_of_stock_storage()
         return SqliteEventLogStorage(base_dir, inst_data)
 
+    @property
+    def open_shards(self) -> int:
+        """How many shards are open now; bounded, however many runs there are."""
+        return self._engines.open_count
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._engines.connect(Path(self.path_for_shard(shard)), prepare=self._initdb) as connection:

@@ -6,7 +6,7 @@ The partition column stands in the files too, so that each can be read alone.
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -17,8 +17,19 @@ import polars as pl
 DAY_FILE = "data"
 """Name of a day's only file, in tables that are not written file by file."""
 
+FILE_ID = "file_id"
+"""Column that tells the rows of different files of a day apart; it is not stored."""
+
 _WRITERS = 4
 """Threads that write at once: a sync waits for the disk, not for a core."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRows:
+    """Rows to write file by file: `rows` are all that `files` (name and day) shall hold, told apart by `file_id`."""
+
+    rows: pl.DataFrame
+    files: Sequence[tuple[str, date]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +63,14 @@ class LakeTable:
         by_day = _split(frame, self.partition_column)
         self._write({self.folder(day) / f"{DAY_FILE}.parquet": by_day.get((day,)) for day in days})
 
-    def write_files(self, frame: pl.DataFrame, *, name_column: str, files: Iterable[tuple[str, date]]) -> None:
-        """Replace these files, each named by the text in `name_column` (which is not stored) and its day."""
-        by_file = _split(frame, name_column, self.partition_column)
-        self._write(
-            {
-                self.folder(day) / f"{name}.parquet": None
-                if (name, day) not in by_file
-                else by_file[name, day].drop(name_column)
-                for name, day in files
-            }
-        )
+    def write_files(self, written: FileRows) -> None:
+        """Replace files: each gets its rows, or none."""
+        by_file = _split(written.rows, FILE_ID, self.partition_column)
+        frames = {
+            self.folder(day) / f"{name}.parquet": rows.drop(FILE_ID) if (rows := by_file.get((name, day))) is not None else None
+            for name, day in written.files
+        }
+        self._write(frames)
 
     def scan(self, days: Iterable[date] | None = None) -> pl.LazyFrame:
         """Read these days (all of them by default); days that were never written are empty."""
@@ -95,10 +103,11 @@ class LakeTable:
     def _write(self, frames: Mapping[Path, pl.DataFrame | None]) -> None:
         empty = self.schema.to_frame()
         with ThreadPoolExecutor(_WRITERS) as pool:
-            for _ in pool.map(
-                lambda item: replace_file(*item), ((p, empty if f is None else f) for p, f in frames.items())
-            ):
-                pass
+            written = [
+                pool.submit(replace_file, path, empty if frame is None else frame) for path, frame in frames.items()
+            ]
+        for future in written:
+            future.result()
 
 
 def replace_file(path: Path, frame: pl.DataFrame) -> None:

@@ -144,7 +144,7 @@ def ensure_schema_file(root: Path, partition_column: str, schema: pl.Schema) -> 
         The file.
     """
     path = root / f"{partition_column}={SCHEMA_FOLDER}" / "schema.parquet"
-    if path.exists() and pl.read_parquet_schema(path) == dict(schema):
+    if path.exists() and pl.scan_parquet(path, glob=False).collect_schema() == schema:
         return path
     replace_file(path, schema.to_frame())
     return path

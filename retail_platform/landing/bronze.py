@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
@@ -13,21 +12,12 @@ from retail_platform.landing.csv_file import match_header
 from retail_platform.landing.drops import Lane
 from retail_platform.landing.filing import file_rows, index_entries
 from retail_platform.landing.ledger import Drop
-
-FILE_ID = "file_id"
+from retail_platform.lake.parquet import FILE_ID, FileRows
 
 _BATCH_ROWS = 500_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class BronzeBatch:
-    """Rows to write: `rows` are all that `files` (bronze file and day) shall hold, told apart by `file_id`."""
-
-    rows: pl.DataFrame
-    files: list[tuple[str, date]]
-
-
-def bronze_batches(lane: Lane, feed: str, *, first: date, last: date, problems: list[str]) -> Iterator[BronzeBatch]:
+def bronze_batches(lane: Lane, feed: str, *, first: date, last: date, problems: list[str]) -> Iterator[FileRows]:
     """The rows that a feed's current drops hold for a range of days, read from landing.
 
     Whoever takes a batch must have written it when asking for the next one: only then are its drops marked as loaded
@@ -75,12 +65,12 @@ def _read(lane: Lane, drop: Drop) -> pl.DataFrame | None:
     return file_rows(rows, feed, drop, start=lane.settings.start_date)
 
 
-def _batch(lane: Lane, feed: str, gathered: list[tuple[Drop, pl.DataFrame, list[date]]]) -> BronzeBatch:
+def _batch(lane: Lane, feed: str, gathered: list[tuple[Drop, pl.DataFrame, list[date]]]) -> FileRows:
     frames = [rows.with_columns(pl.lit(drop.file_id).alias(FILE_ID)) for drop, rows, _ in gathered]
     rows = pl.concat(frames, how="diagonal")
     declared = bronze_schema(lane.spec.feeds[feed]).names()
     unknown = [name for name in rows.columns if name not in declared and name != FILE_ID]
-    return BronzeBatch(
+    return FileRows(
         rows=rows.select(*declared, *unknown, FILE_ID),
         files=[(drop.file_id, day) for drop, _, days in gathered for day in days],
     )

@@ -117,9 +117,7 @@ class Lane:
         try:
             csv = self.read(content, file.feed)
         except UnreadableFile as error:
-            drop = replace(drop, status="rejected", message=str(error))
-            self.ledger.register(drop, state, days={}, replaces=self._set_aside(drop), dirty=())
-            return drop
+            return self._reject(drop, state, str(error))
         return self._register(drop, state, csv, feed)
 
     def _register(self, drop: Drop, state: FileState, csv: CsvContent, feed: FeedSpec) -> Drop:
@@ -136,9 +134,7 @@ class Lane:
             missing_columns=", ".join(name for name in match.missing if name in feed.columns),
         )
         if drop.missing_columns:
-            drop = replace(drop, status="rejected", message=_missing_columns(drop, csv))
-            self.ledger.register(drop, state, days={}, replaces=self._set_aside(drop), dirty=())
-            return drop
+            return self._reject(drop, state, _missing_columns(drop, csv))
         filed = file_rows(rows, feed, drop, start=self.settings.start_date)
         days = dict(filed.group_by(PARTITION_DATE).len().iter_rows())
         predecessors = self._predecessors(drop, feed)
@@ -158,6 +154,13 @@ class Lane:
             replaces=[*(old_drop.drop_id for old_drop in predecessors), *self._set_aside(drop)],
             dirty=set(days) | self.affected_days(drop.feed, changed, {drop.drop_date}),
         )
+        return drop
+
+    def _reject(self, drop: Drop, state: FileState, message: str) -> Drop:
+        """Nothing of the file is taken; its drop date is run, so that the day's checks show it."""
+        drop = replace(drop, status="rejected", message=message)
+        days = {drop.drop_date: 0}
+        self.ledger.register(drop, state, days=days, replaces=self._set_aside(drop), dirty=days)
         return drop
 
     def accept(self, drop_id: str) -> Drop:

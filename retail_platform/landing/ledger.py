@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -109,6 +110,16 @@ BOOKS = sa.Table(
     sa.Column("blocked_because", sa.String, nullable=False),
     comment="What became of each day's rows.",
 )
+
+
+_POLARS_TYPES: Mapping[type[sa.types.TypeEngine[Any]], pl.DataType] = {
+    sa.String: pl.String(),
+    sa.Integer: pl.Int64(),
+    sa.BigInteger: pl.Int64(),
+    sa.Boolean: pl.Boolean(),
+    sa.Date: pl.Date(),
+    _Instant: pl.Datetime("us", "UTC"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -392,6 +403,13 @@ class Ledger:
             query = query.where(BOOKS.c.blocked_because != "")
         with self.engine.connect() as con:
             return [Book(**row) for row in con.execute(query).mappings()]
+
+    def read_table(self, table: sa.Table) -> pl.DataFrame:
+        """A whole table of the ledger, sorted by its key."""
+        with self.engine.connect() as con:
+            rows = con.execute(sa.select(table).order_by(*table.primary_key)).all()
+        schema = {column.name: _POLARS_TYPES[type(column.type)] for column in table.columns}
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own

@@ -6,6 +6,7 @@ from datetime import date
 import narwhals as nw
 
 from retail_platform.contracts.bronze import DROP_DATE, DROPPED_AT, ROW_NUMBER, SOURCE_FILE
+from retail_platform.transforms.versions import differs_from_previous
 
 BEGINNING = date(1, 1, 1)
 END = date(9999, 12, 31)
@@ -33,7 +34,7 @@ def validity(rows: nw.LazyFrame, *, key: str, take: Sequence[str]) -> nw.LazyFra
         .select("lookup_key", DROP_DATE, *take)
     )
     in_key = {"order_by": DROP_DATE}
-    changed = [_differs(name).over("lookup_key", **in_key) for name in take]
+    changed = [differs_from_previous(name).over("lookup_key", **in_key) for name in take]
     starts = nw.col(DROP_DATE).shift(1).over("lookup_key", **in_key).is_null()
     versions = versions.with_columns(nw.any_horizontal(starts, *changed, ignore_nulls=True).alias("starts"))
     versions = versions.filter(nw.col("starts"))
@@ -46,7 +47,3 @@ def validity(rows: nw.LazyFrame, *, key: str, take: Sequence[str]) -> nw.LazyFra
         *take,
     )
 
-
-def _differs(name: str) -> nw.Expr:
-    value, before = nw.col(name), nw.col(name).shift(1)
-    return (value != before) | (value.is_null() != before.is_null())

@@ -77,7 +77,7 @@ def refine(
     for alias, lookup in refinery.entity.lookups.items():
         key = refinery.spec.feeds[lookup.feed].key[0]
         prices = validity(lookups[alias], key=key, take=lookup.take)
-        rows = look_up(rows, prices, on=RAW + lookup.on, alias=alias)
+        rows = look_up(rows, prices, on=RAW + lookup.by, alias=alias)
     rows = stage(rows, refinery.staging, engine)
     if refinery.name == "orders":
         rows = complete_orders(rows, currency=refinery.spec.currency)

@@ -55,3 +55,9 @@ def mark_superseded(
         )
         .drop([f"latest.{name}" for name in VERSION])
     )
+
+
+def differs_from_previous(name: str) -> nw.Expr:
+    """Whether a column differs from the row before, nulls being equal; to be used `.over(key, order_by=...)`."""
+    value, before = nw.col(name), nw.col(name).shift(1)
+    return (value != before) | (value.is_null() != before.is_null())

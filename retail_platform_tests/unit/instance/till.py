@@ -1,7 +1,7 @@
 """Two daily tables as small as they can be, which report their days as ours do: what the tests of `instance` run."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -31,7 +31,6 @@ class Till:
     failed: Sequence[str] = ()
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
     before_checks: Callable[[], object] | None = None
-    materialized: list[str] = field(default_factory=list)
 
     def definitions(self) -> dg.Definitions:
         """The two tables and the job over both."""
@@ -59,7 +58,7 @@ class Till:
             io_manager_key="lake",
             pool="gold_sales",
         )
-        def sales(context: dg.AssetExecutionContext, till: str) -> str:
+        def sales(till: str) -> str:
             return till
 
         return dg.Definitions(
@@ -88,10 +87,12 @@ class Lake(dg.IOManager):
     def __init__(self, till: Till) -> None:
         self._till = till
 
-    def handle_output(self, context: dg.OutputContext, obj: str) -> None:
-        days = [day for day in context.asset_partition_keys if context.asset_key != TILL or day not in self._till.blocked]
+    def handle_output(self, context: dg.OutputContext, obj: str) -> None:  # noqa: ARG002  the signature is Dagster's
+        days = [
+            day for day in context.asset_partition_keys if context.asset_key != TILL or day not in self._till.blocked
+        ]
         describe_output_days(context, {day: {"dagster/partition_row_count": int(day[-2:])} for day in days})
         narrow_output_days(context, days)
 
-    def load_input(self, context: dg.InputContext) -> str:
+    def load_input(self, context: dg.InputContext) -> str:  # noqa: ARG002  as above
         return "rows"

@@ -1,0 +1,226 @@
+"""What the DuckDB warehouse shows, and how it is brought up to date with the lake."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import duckdb
+import narwhals as nw
+import polars as pl
+
+from retail_platform.contracts.bronze import DESCRIPTIONS
+from retail_platform.contracts.contract import Contract
+from retail_platform.contracts.gold import DIM_DATE, FACT_SALES
+from retail_platform.contracts.marts import MARTS
+from retail_platform.lake.parquet import LakeTable, each_day
+from retail_platform.lake.relations import Column, DailyTable, LiveView, SqlView, WholeTable, ensure_schema_file
+from retail_platform.lake.warehouse import PublishReport
+from retail_platform.landing.ledger import BOOKS, DIRTY_DAYS, DROPS
+from retail_platform.platform import QUARANTINE_SUFFIX, Platform
+from retail_platform.transforms.calendar import describe_days
+from retail_platform.transforms.dimensions import DIMENSIONS, Dimension
+from retail_platform.transforms.dimensions import publish as publish_dimension
+
+_TYPES: Mapping[type[pl.DataType], str] = {
+    pl.String: "VARCHAR",
+    pl.Int32: "INTEGER",
+    pl.Int64: "BIGINT",
+    pl.Boolean: "BOOLEAN",
+    pl.Date: "DATE",
+    pl.Datetime: "TIMESTAMPTZ",
+}
+
+SALES_VIEW = """
+SELECT s.*, c.full_name AS customer_name, c.country AS customer_country, c.region AS customer_region,
+  coalesce(s.region, c.region) AS sales_region, p.product_name, p.category, p.subcategory, p.product_line,
+  p.product_family, p.unit_cost,
+  CAST(s.total_amount - s.quantity * p.unit_cost AS DECIMAL(18,2)) AS margin
+FROM gold.fact_sales s
+LEFT JOIN gold.dim_customer c
+  ON c.customer_key = s.customer_key AND s.order_date BETWEEN c.valid_from AND c.valid_to
+LEFT JOIN gold.dim_product p
+  ON p.product_key = s.product_key AND s.order_date BETWEEN p.valid_from AND p.valid_to
+"""
+
+
+def publish(platform: Platform) -> PublishReport:
+    """Bring the warehouse up to date with lake and ledger; nothing is copied where nothing changed."""
+    return platform.warehouse.publish(
+        daily=daily_tables(platform),
+        whole=lambda con: whole_tables(platform, con),
+        views=live_views(platform),
+        sql_views=sql_views(),
+    )
+
+
+def rebuild(platform: Platform) -> PublishReport:
+    """Make the warehouse again from the lake alone."""
+    return platform.warehouse.rebuild(
+        daily=daily_tables(platform),
+        whole=lambda con: whole_tables(platform, con),
+        views=live_views(platform),
+        sql_views=sql_views(),
+    )
+
+
+def daily_tables(platform: Platform) -> list[DailyTable]:
+    """Facts, marts, and the history of checks: native tables, kept day by day."""
+    tables = [_daily(platform, contract) for contract in (FACT_SALES, *MARTS.values())]
+    history = platform.check_results
+    return [
+        *tables,
+        DailyTable(
+            schema="ops",
+            name="check_results",
+            root=history.root,
+            partition_column=history.partition_column,
+            columns=columns_of(history.schema),
+            comment="Every check of every day of every run.",
+        ),
+    ]
+
+
+def whole_tables(platform: Platform, con: duckdb.DuckDBPyConnection) -> list[WholeTable]:
+    """Dimensions, which are worked out over all days, and what the ledger knows."""
+    tables = [dim_date(con)]
+    for dimension in DIMENSIONS:
+        tables += dimension_tables(platform, dimension, con)
+    ledger = {"drops": DROPS, "dirty_days": DIRTY_DAYS, "books": BOOKS}
+    for name, table in ledger.items():
+        rows = platform.ledger.read_table(table)
+        tables.append(
+            WholeTable(schema="ops", name=name, rows=rows, columns=columns_of(rows.schema), comment=table.comment or "")
+        )
+    return tables
+
+
+def dimension_tables(
+    platform: Platform, dimension: Dimension, con: duckdb.DuckDBPyConnection
+) -> tuple[WholeTable, WholeTable]:
+    """`dim_x`, all versions, and `dim_x_current`, one row a member."""
+    contract = dimension.published
+    used = con.sql(
+        f'SELECT DISTINCT {dimension.key}, source_system, {dimension.natural_key} FROM "gold"."fact_sales"'  # noqa: S608
+    ).pl()
+    rows = published_dimension(platform, dimension, used)
+    current = rows.filter(pl.col("is_current"))
+    described = columns_of(contract.schema, contract.descriptions)
+    return (
+        WholeTable(schema="gold", name=contract.name, rows=rows, columns=described, comment=contract.description),
+        WholeTable(
+            schema="gold",
+            name=f"{contract.name}_current",
+            rows=current,
+            columns=described,
+            comment=f"The current version of each member of {contract.name}: one row per {dimension.key}.",
+        ),
+    )
+
+
+def published_dimension(platform: Platform, dimension: Dimension, used: pl.DataFrame) -> pl.DataFrame:
+    """The whole dimension, from the members of all days and the keys that facts use."""
+    members = platform.table(["gold", dimension.members.name]).scan()
+    entities = {name: (spec, spec.entities.get(dimension.entity)) for name, spec in platform.sources.items()}
+    published = publish_dimension(
+        nw.from_native(members),
+        nw.from_native(used.lazy()),
+        dimension,
+        most_frequent=[name for name, (_, entity) in entities.items() if entity and entity.derived == "most_frequent"],
+        snapshots=[
+            name
+            for name, (spec, entity) in entities.items()
+            if entity and not entity.derived and spec.feeds[entity.feed].delivery == "snapshot"
+        ],
+    )
+    rows = published.collect().to_native().sort("source_system", dimension.natural_key, "valid_from", nulls_last=True)
+    return dimension.published.validate(rows)
+
+
+def dim_date(con: duckdb.DuckDBPyConnection) -> WholeTable:
+    """Every day from the first fact to the end of next year, without gaps."""
+    first = con.sql('SELECT min(order_date) FROM "gold"."fact_sales"').fetchone()
+    today = date.today()  # noqa: DTZ011 - the end of next year is the same everywhere but for hours
+    start = first[0] if first and first[0] else date(today.year, 1, 1)
+    days = pl.DataFrame({"date": list(each_day(start, date(today.year + 1, 12, 31)))}, schema={"date": pl.Date})
+    rows = DIM_DATE.cast(describe_days(nw.from_native(days.lazy()))).collect().to_native()
+    return WholeTable(
+        schema="gold",
+        name=DIM_DATE.name,
+        rows=rows,
+        columns=columns_of(DIM_DATE.schema, DIM_DATE.descriptions),
+        comment=DIM_DATE.description,
+    )
+
+
+def live_views(platform: Platform) -> list[LiveView]:
+    """Bronze and silver, never older than the lake; each folder gets its schema file."""
+    views = []
+    for source, spec in platform.sources.items():
+        for feed in spec.feeds:
+            table = platform.table(["bronze", source, feed])
+            views.append(_live(table, "bronze", f"{source}_{feed}", DESCRIPTIONS, f"Feed {feed} of {source}, as text."))
+        for entity, declared in spec.entities.items():
+            for name in [entity] if declared.derived else [entity, entity + QUARANTINE_SUFFIX]:
+                key = ["silver", source, name]
+                contract = platform.contract(key)
+                if contract is not None:
+                    view = f"{source}_{name}"
+                    views.append(
+                        _live(platform.table(key), "silver", view, contract.descriptions, contract.description)
+                    )
+    return views
+
+
+def sql_views() -> Sequence[SqlView]:
+    """Views over the tables of the warehouse."""
+    return [
+        SqlView(
+            schema="gold",
+            name="sales",
+            sql=SALES_VIEW,
+            comment="fact_sales with the customer and product versions of its day.",
+        )
+    ]
+
+
+def columns_of(schema: Mapping[str, pl.DataType], descriptions: Mapping[str, str] | None = None) -> tuple[Column, ...]:
+    """A Polars schema in DuckDB's words."""
+    return tuple(
+        Column(name=name, type=duckdb_type(dtype), comment=(descriptions or {}).get(name, ""))
+        for name, dtype in schema.items()
+    )
+
+
+def duckdb_type(dtype: pl.DataType) -> str:
+    """The DuckDB type that holds a Polars type's values."""
+    if isinstance(dtype, pl.Decimal):
+        return f"DECIMAL({dtype.precision},{dtype.scale})"
+    if isinstance(dtype, pl.List):
+        return f"{duckdb_type(dtype.inner)}[]"  # pyrefly: ignore[bad-argument-type]
+    return _TYPES[type(dtype)]
+
+
+def _daily(platform: Platform, contract: Contract) -> DailyTable:
+    table = platform.table([contract.layer, contract.name])
+    return DailyTable(
+        schema=contract.layer,
+        name=contract.name,
+        root=table.root,
+        partition_column=contract.partition_column,
+        columns=columns_of(contract.schema, contract.descriptions),
+        comment=contract.description,
+    )
+
+
+def _live(
+    table: LakeTable, schema: str, name: str, descriptions: Mapping[str, str], comment: str
+) -> LiveView:
+    ensure_schema_file(table.root, table.partition_column, table.schema)
+    return LiveView(
+        schema=schema,
+        name=name,
+        root=table.root,
+        partition_column=table.partition_column,
+        columns=columns_of(table.schema, descriptions),
+        comment=comment,
+    )
+
