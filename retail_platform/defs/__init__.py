@@ -1,1 +1,1 @@
-"""."""
+"""Thin Dagster definitions, loaded by folder: sources, gold, marts, serving."""

@@ -137,9 +137,9 @@ def published_dimension(platform: Platform, dimension: Dimension, used: pl.DataF
 
 def dim_date(con: duckdb.DuckDBPyConnection) -> WholeTable:
     """Every day from the first fact to the end of next year, without gaps."""
-    first = con.sql('SELECT min(order_date) FROM "gold"."fact_sales"').fetchone()
+    ((first,),) = con.sql('SELECT min(order_date) FROM "gold"."fact_sales"').fetchall()
     today = date.today()  # noqa: DTZ011 - the end of next year is the same everywhere but for hours
-    start = first[0] if first and first[0] else date(today.year, 1, 1)
+    start = first or date(today.year, 1, 1)
     days = pl.DataFrame({"date": list(each_day(start, date(today.year + 1, 12, 31)))}, schema={"date": pl.Date})
     rows = DIM_DATE.cast(describe_days(nw.from_native(days.lazy()))).collect().to_native()
     return WholeTable(
@@ -196,7 +196,7 @@ def duckdb_type(dtype: pl.DataType) -> str:
         return f"DECIMAL({dtype.precision},{dtype.scale})"
     if isinstance(dtype, pl.List):
         return f"{duckdb_type(dtype.inner)}[]"  # pyrefly: ignore[bad-argument-type]
-    return _TYPES[type(dtype)]
+    return _TYPES[dtype.base_type()]
 
 
 def _daily(platform: Platform, contract: Contract) -> DailyTable:

@@ -27,7 +27,7 @@ from retail_platform_tests.unit.instance.till import CHECKS, DAYS, JOB, SALES, T
 TABLES = ("event_logs", "asset_keys", "asset_event_tags", "asset_check_executions")
 # Ids of runs and snapshots, hashes, durations, numbers of processes.
 VARYING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}|\d+(\.\d+)?(ms|s)\b|\(pid: \d+\)")
-VARYING_FIELDS = {"timestamp", "pid", "duration_ms", "marker_start", "marker_end"}
+VARYING_FIELDS = {"timestamp", "pid", "duration_ms", "marker_start", "marker_end", "log_key", "file_key"}
 
 
 def _load(instance: dg.DagsterInstance, till: Till, start_day: str, end_day: str) -> str:

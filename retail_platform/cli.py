@@ -1,0 +1,149 @@
+"""The `retail` command. Heavy libraries are imported by the commands that need them, so that the others answer at once."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+# Imports inside functions: Dagster and pandera take seconds, and `retail status` should not.
+# ruff: noqa: PLC0415
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The retail data platform.", rich_markup_mode=None)
+drops_app = typer.Typer(invoke_without_command=True, help="The files that have arrived, and what became of them.")
+quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were set aside, and why.")
+app.add_typer(drops_app, name="drops")
+app.add_typer(quarantine_app, name="quarantine")
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+_DAY = ["%Y-%m-%d"]
+Source = Annotated[str | None, typer.Option("--source", help="Only this source.")]
+From = Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="First day, YYYY-MM-DD.")]
+To = Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last day, YYYY-MM-DD.")]
+
+
+class Format(StrEnum):
+    """How a query's answer is printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+@app.command()
+def load(source: Source = None, first: From = None, last: To = None) -> None:
+    """Take everything new in landing through to the warehouse.
+
+    Exits with 1 if anything was left undone: a file that could not be read or is held, a blocked day, a failed run.
+    """
+    from retail_platform.commands.load import load as run
+
+    with _told_errors():
+        sys.exit(run(out, err, source=source, first=_day(first), last=_day(last)))
+
+
+@app.command()
+def status() -> None:
+    """Show what has arrived, what waits, and what needs a look."""
+    from retail_platform.commands.look import status as run
+
+    with _told_errors():
+        sys.exit(run(out))
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="A query on the warehouse, read-only.")],
+    output: Annotated[Format, typer.Option("--format", help="How the answer is printed.")] = Format.table,
+) -> None:
+    """Ask the warehouse."""
+    from retail_platform.commands.query import query as run
+
+    with _told_errors():
+        run(out, sql, output.value)
+
+
+@drops_app.callback()
+def drops(
+    context: typer.Context,
+    source: Source = None,
+    state: Annotated[str | None, typer.Option("--status", help="pending, loaded, replaced, held or rejected.")] = None,
+    limit: Annotated[int, typer.Option(help="How many, the latest first.")] = 50,
+) -> None:
+    """List drops."""
+    if context.invoked_subcommand is None:
+        from retail_platform.commands.look import drops as run
+
+        with _told_errors():
+            run(out, source=source, status=state, limit=limit)
+
+
+@drops_app.command()
+def accept(drop: Annotated[str, typer.Argument(help="The drop's id, as `retail drops` shows it.")]) -> None:
+    """Let a held drop through; the next load takes it."""
+    from retail_platform.commands.look import accept as run
+
+    with _told_errors():
+        run(out, drop)
+
+
+@quarantine_app.command("list")
+def quarantine_list(source: Source = None, first: From = None, last: To = None) -> None:
+    """Count quarantined rows by source, entity, day and reason."""
+    from retail_platform.commands.quarantine import list_reasons as run
+
+    with _told_errors():
+        run(out, source=source, first=_day(first), last=_day(last))
+
+
+@quarantine_app.command("show")
+def quarantine_show(
+    source: Annotated[str, typer.Argument(help="The source.")],
+    entity: Annotated[str, typer.Argument(help="customers, products, orders or payments.")],
+    first: From = None,
+    last: To = None,
+    reason: Annotated[str | None, typer.Option(help="Only rows with this reason.")] = None,
+    limit: Annotated[int, typer.Option(help="How many rows.")] = 20,
+) -> None:
+    """Show quarantined rows: file, row, column, value, what is wrong, and what to do."""
+    from retail_platform.commands.quarantine import show_rows as run
+
+    with _told_errors():
+        run(out, source, entity, first=_day(first), last=_day(last), reason=reason, limit=limit)
+
+
+@app.command("rebuild-warehouse")
+def rebuild_warehouse() -> None:
+    """Make the DuckDB warehouse again from the lake's Parquet files."""
+    from retail_platform.commands.load import rebuild as run
+
+    with _told_errors():
+        run(out)
+
+
+def _day(moment: datetime | None) -> date | None:
+    return None if moment is None else moment.date()
+
+
+@contextmanager
+def _told_errors() -> Iterator[None]:
+    """Mistakes of the user's are told in a sentence; anything else is ours, and shows its traceback."""
+    from retail_platform.commands.console import UserError
+    from retail_platform.source_catalog import DeclarationError
+
+    started = time.monotonic()
+    try:
+        yield
+    except (DeclarationError, UserError) as error:
+        err.print(str(error), style="red", markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print(f"Interrupted after {time.monotonic() - started:.0f} s. What was finished stays; load again to go on.")
+        sys.exit(130)

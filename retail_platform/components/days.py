@@ -1,0 +1,53 @@
+"""What all assets share: daily partitions, the days of a run, pools, and the catalog's words for a table."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from retail_platform.contracts.contract import Contract
+from retail_platform.serving.duckdb import duckdb_type
+
+IO_MANAGER = "io_manager"
+PLATFORM = "platform"
+
+SCANNED = "retail/scanned"
+"""Run tag: landing was looked at before the run was started."""
+FINISHES = "retail/finishes"
+"""Run tag: the sources (joined by commas) whose days this run takes all the way to the warehouse."""
+TICKET = "retail/ticket"
+"""Run tag: the newest ticket of the ledger when the run was asked for; later ones are not finished by it."""
+
+
+def daily(start: date) -> dg.DailyPartitionsDefinition:
+    """Daily partitions from `start` to today."""
+    return dg.DailyPartitionsDefinition(start_date=start.isoformat(), end_offset=1)
+
+
+def days_of(context: dg.AssetExecutionContext) -> list[date]:
+    """The days of a run, in order."""
+    return [date.fromisoformat(key) for key in context.partition_keys]
+
+
+def pool(key: Sequence[str]) -> str:
+    """The pool of a table: it has one slot, so that no two runs write the table at once."""
+    return "/".join(key)
+
+
+def table_metadata(schema: Mapping[str, pl.DataType], descriptions: Mapping[str, str], partition: str) -> dict[str, Any]:
+    """The catalog's metadata of a table: its column schema and its partition column."""
+    columns = [
+        dg.TableColumn(name=name, type=duckdb_type(dtype), description=descriptions.get(name))
+        for name, dtype in schema.items()
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns), "partition_expr": partition}
+
+
+def contract_metadata(contract: Contract) -> dict[str, Any]:
+    """The catalog's metadata of a table with a contract; what names or reaches a person is marked."""
+    descriptions = {
+        name: text + (" (personal data)" if name in contract.pii else "") for name, text in contract.descriptions.items()
+    }
+    return table_metadata(contract.schema, descriptions, contract.partition_column)

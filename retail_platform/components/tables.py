@@ -1,0 +1,87 @@
+"""How a table of gold or the marts becomes an asset: computed from frames, checked day by day."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import narwhals as nw
+import polars as pl
+
+from retail_platform.components.checks import DayCheck, conclude, rule_check
+from retail_platform.components.days import IO_MANAGER, contract_metadata, daily, days_of, pool
+from retail_platform.contracts.contract import Contract
+from retail_platform.platform import Platform
+
+UNIQUE_KEY = DayCheck(name="unique_key", says="No two rows of the day have the same key.")
+
+Transform = Callable[[Platform, Mapping[str, nw.LazyFrame], list[date]], nw.LazyFrame]
+
+
+def table_asset(
+    contract: Contract,
+    *,
+    inputs: Mapping[str, dg.AssetKey],
+    transform: Transform,
+    start: date,
+    group: str,
+    checks: bool = True,
+) -> dg.AssetsDefinition:
+    """An asset that holds a table with a contract.
+
+    Args:
+        contract: The table.
+        inputs: Asset keys by name; each is read for exactly the days of the run.
+        transform: Gives the rows of these days from the inputs.
+        start: The first partition.
+        group: The asset group.
+        checks: Whether keys can repeat and rows break rules at all; without, the contract alone is enforced.
+    """
+    key = dg.AssetKey([contract.layer, contract.name])
+    partitions = daily(start)
+    declared = [UNIQUE_KEY, *map(rule_check, contract.rules)] if checks else []
+
+    @dg.multi_asset(
+        name=f"{contract.layer}_{contract.name}",
+        ins={name: dg.AssetIn(key=asset) for name, asset in inputs.items()},
+        outs={
+            "table": dg.AssetOut(
+                key=key,
+                description=contract.description,
+                metadata=contract_metadata(contract),
+                io_manager_key=IO_MANAGER,
+                kinds={"polars", "parquet", "duckdb"},
+            )
+        },
+        partitions_def=partitions,
+        group_name=group,
+        pool=pool(key.path),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[check.spec(key, partitions) for check in declared],
+    )
+    def table(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], **frames: pl.LazyFrame
+    ) -> Iterator[Any]:
+        days = days_of(context)
+        lazy = transform(platform, {name: nw.from_native(frame) for name, frame in frames.items()}, days)
+        rows = contract.cast(lazy).collect().to_native().sort(contract.partition_column, *contract.key, nulls_last=True)
+        yield dg.Output(contract.validate(rows), output_name="table")
+        if checks:
+            yield from conclude(context, platform, list(_results(contract, key, rows, days)))
+
+    return table
+
+
+def _results(contract: Contract, key: dg.AssetKey, rows: pl.DataFrame, days: list[date]) -> Iterator[Any]:
+    day = contract.partition_column
+    names = list(dict.fromkeys((day, *contract.key)))
+    total = _per_day(rows, day)
+    repeated = rows.filter(pl.struct(names).is_duplicated())
+    yield from UNIQUE_KEY.results(key, days, failed=_per_day(repeated, day), total=total)
+    for rule in contract.rules:
+        broken = nw.from_native(rows).filter(rule.broken).to_native()
+        yield from rule_check(rule).results(key, days, failed=_per_day(broken, day), total=total)
+
+
+def _per_day(rows: pl.DataFrame, day: str) -> dict[date, int]:
+    return dict(rows[day].value_counts().iter_rows())

@@ -1,0 +1,37 @@
+"""The one entry point for Dagster: everything under `defs/`, and the resources it runs with."""
+
+import warnings
+from pathlib import Path
+
+import dagster as dg
+from dagster.components.core.component_tree import ComponentTree
+
+import retail_platform.defs
+from retail_platform.components.days import IO_MANAGER, PLATFORM
+from retail_platform.lake.io_manager import LakeIOManager
+from retail_platform.platform import Platform
+from retail_platform.settings import current_settings
+
+
+def build_defs(platform: Platform | None = None) -> dg.Definitions:
+    """Assemble the definitions, for production, tests and the command line alike.
+
+    Args:
+        platform: The data folder to work on; that of the environment's settings by default.
+    """
+    platform = platform or Platform.from_settings(current_settings())
+    # From the module, not from a pyproject.toml above it: an installed wheel has none.
+    tree = ComponentTree.from_module(retail_platform.defs, project_root=Path(__file__).parent)
+    with warnings.catch_warnings():
+        # Loading a folder of definitions is not yet stable in 1.13; `test_definitions.py` pins what comes of it.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        loaded = tree.build_defs()
+    resources = {PLATFORM: platform, IO_MANAGER: LakeIOManager(platform.table)}
+    return dg.Definitions.merge(loaded, dg.Definitions(resources=resources, executor=dg.in_process_executor))
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    """What the webserver and the daemon load."""
+    return build_defs()

@@ -1,0 +1,71 @@
+"""Gold: the star schema over all active sources."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import dagster as dg
+import narwhals as nw
+import polars as pl
+
+from retail_platform.components.tables import Transform, table_asset
+from retail_platform.contracts.gold import DIM_DATE, FACT_SALES
+from retail_platform.contracts.silver import ENTITIES
+from retail_platform.platform import Platform
+from retail_platform.settings import current_settings
+from retail_platform.source_catalog import load_sources
+from retail_platform.transforms.calendar import describe_days
+from retail_platform.transforms.dimensions import DIMENSIONS, Dimension, members
+from retail_platform.transforms.facts import fact_sales
+
+
+@dg.definitions
+def gold() -> dg.Definitions:
+    """Dimensions and facts."""
+    settings = current_settings()
+    sources = load_sources(settings.sources)
+
+    def of_all_sources(entity: str) -> dict[str, dg.AssetKey]:
+        return {
+            name: dg.AssetKey(["silver", name, entity]) for name, spec in sources.items() if entity in spec.entities
+        }
+
+    dimensions = [
+        table_asset(
+            dimension.members,
+            inputs=of_all_sources(dimension.entity),
+            transform=_members_of(dimension),
+            start=settings.start_date,
+            group="gold",
+            checks=False,
+        )
+        for dimension in DIMENSIONS
+    ]
+    days = table_asset(
+        DIM_DATE, inputs={}, transform=_describe, start=settings.start_date, group="gold", checks=False
+    )
+    sales = table_asset(
+        FACT_SALES, inputs=of_all_sources("orders"), transform=_sales, start=settings.start_date, group="gold"
+    )
+    return dg.Definitions(assets=[*dimensions, days, sales])
+
+
+def _members_of(dimension: Dimension) -> Transform:
+    def transform(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
+        return members(_union(frames, dimension.entity), dimension, platform.engine)
+
+    return transform
+
+
+def _describe(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
+    return describe_days(nw.from_native(pl.LazyFrame({"date": days}, schema={"date": pl.Date})))
+
+
+def _sales(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
+    orders = _union(frames, "orders")
+    return fact_sales(orders, restocking_fee_rate=platform.settings.restocking_fee_rate, engine=platform.engine)
+
+
+def _union(frames: Mapping[str, nw.LazyFrame], entity: str) -> nw.LazyFrame:
+    """The sources' rows under one another; no rows where no active source has the entity."""
+    empty = nw.from_native(ENTITIES[entity].schema.to_frame().lazy())
+    return nw.concat([empty, *frames.values()], how="vertical")

@@ -1,0 +1,30 @@
+"""Marts: answers computed from gold."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import dagster as dg
+import narwhals as nw
+
+from retail_platform.components.tables import table_asset
+from retail_platform.contracts.marts import DAILY_SALES
+from retail_platform.platform import Platform
+from retail_platform.settings import current_settings
+from retail_platform.transforms.marts import daily_sales
+
+
+@dg.definitions
+def marts() -> dg.Definitions:
+    """The daily marts."""
+    daily = table_asset(
+        DAILY_SALES,
+        inputs={"sales": dg.AssetKey(["gold", "fact_sales"])},
+        transform=_daily_sales,
+        start=current_settings().start_date,
+        group="marts",
+    )
+    return dg.Definitions(assets=[daily])
+
+
+def _daily_sales(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
+    return daily_sales(frames["sales"])

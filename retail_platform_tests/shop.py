@@ -1,0 +1,116 @@
+"""A shop for tests: files are delivered to its landing folder and loaded as `retail load` does, then tables are read."""
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import dagster as dg
+import polars as pl
+
+from retail_platform.definitions import build_defs
+from retail_platform.instance.home import ensure_home
+from retail_platform.landing.drops import ScanReport
+from retail_platform.loading import Loader, LoadReport
+from retail_platform.platform import Platform
+from retail_platform.settings import Settings
+from retail_platform.source_catalog import load_sources
+
+TECHNICAL = ("created_at", "updated_at", "quarantined_at", "_dropped_at")
+"""Columns that tell when something arrived: all else is the same for any order of arrival."""
+
+
+class Shop:
+    """A platform in a folder of its own, with a Dagster instance as shipped."""
+
+    def __init__(self, root: Path, **settings: object) -> None:
+        self.settings = Settings.model_validate({"data_dir": root, **settings})
+        self.platform = Platform(settings=self.settings, sources=load_sources(self.settings.sources))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.platform.ledger.close()
+        if "instance" in self.__dict__:
+            self.instance.dispose()
+
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """The shipped Dagster instance, in the data folder."""
+        home = ensure_home(self.settings.root)
+        os.environ["DAGSTER_HOME"] = str(home)
+        try:
+            return dg.DagsterInstance.from_config(str(home))
+        finally:
+            del os.environ["DAGSTER_HOME"]
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        """All assets and jobs, working on this shop."""
+        return build_defs(self.platform)
+
+    def deliver(self, path: str, content: str | bytes, *, at: str = "2024-07-01T06:00:00") -> Path:
+        """Put a file into landing (`<source>/<feed>/<name>`), modified at an instant (UTC)."""
+        file = self.settings.landing_dir / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        modified = datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()
+        os.utime(file, (modified, modified))
+        return file
+
+    def scan(self) -> dict[str, ScanReport]:
+        """Look at landing, and take what is new into the ledger."""
+        return {name: lane.scan() for name, lane in self.platform.lanes.items()}
+
+    def load(self, *sources: str) -> LoadReport:
+        """Take everything new to the warehouse."""
+        self.scan()
+        loader = Loader(
+            platform=self.platform, definitions=self.definitions, instance=self.instance, on_step=lambda *_: None
+        )
+        return loader.load(sources or self.platform.sources)
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """What the warehouse answers."""
+        with self.platform.warehouse.connect() as con:
+            return con.sql(sql).fetchall()
+
+    def frame(self, sql: str) -> pl.DataFrame:
+        """What the warehouse answers, as a frame."""
+        with self.platform.warehouse.connect() as con:
+            return con.sql(sql).pl()
+
+    def tables(self, schemas: Iterable[str] = ("silver", "gold", "marts")) -> Mapping[str, pl.DataFrame]:
+        """Every table and view, sorted, without the technical columns."""
+        found = {}
+        with self.platform.warehouse.connect() as con:
+            names = con.sql(
+                "SELECT table_schema, table_name FROM information_schema.tables ORDER BY ALL"
+            ).fetchall()
+            for schema, name in names:
+                if schema in schemas:
+                    frame = con.sql(f'FROM "{schema}"."{name}"').pl()
+                    kept = frame.select(pl.all().exclude(*TECHNICAL))
+                    found[f"{schema}.{name}"] = kept.sort(pl.all(), nulls_last=True, maintain_order=True)
+        return found
+
+    def checks(self, check: str) -> dict[date, bool]:
+        """Whether a check passed, by day, as its newest result says."""
+        sql = f"""
+            SELECT partition, arg_max(passed, checked_at) FROM ops.check_results WHERE check_name = '{check}'
+            GROUP BY 1 ORDER BY 1
+        """
+        return dict(self.rows(sql))  # pyrefly: ignore[bad-return]
+
+
+def shared_data() -> Path | None:
+    """The folder of real data, if there is one."""
+    named = os.environ.get("RETAIL_SHARED_DATA")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    return folder if folder.is_dir() else None
