@@ -1,4 +1,4 @@
-"""The `retail` command. Heavy libraries are imported by the commands that need them, so that the others answer at once."""
+"""The `retail` command; heavy libraries are imported only by the commands that need them."""
 
 import sys
 import time
@@ -20,7 +20,8 @@ quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were set asid
 app.add_typer(drops_app, name="drops")
 app.add_typer(quarantine_app, name="quarantine")
 
-out = Console(soft_wrap=True)
+# Where output goes to a file or a pipe, lines are as long as what they say.
+out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)
 err = Console(stderr=True, soft_wrap=True)
 
 _DAY = ["%Y-%m-%d"]
@@ -145,5 +146,7 @@ def _told_errors() -> Iterator[None]:
         err.print(str(error), style="red", markup=False)
         sys.exit(2)
     except KeyboardInterrupt:
-        err.print(f"Interrupted after {time.monotonic() - started:.0f} s. What was finished stays; load again to go on.")
+        err.print(
+            f"Interrupted after {time.monotonic() - started:.0f} s. What was finished stays; load again to go on."
+        )
         sys.exit(130)

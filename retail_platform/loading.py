@@ -79,9 +79,7 @@ class Loader:
     def _plan(self, sources: list[str], first: date | None, last: date | None) -> dict[str, list[Days]]:
         return plan(self.platform.ledger, self.platform.settings, sources, first=first, last=last)
 
-    def _compute(
-        self, work: Mapping[str, list[Days]], report: LoadReport, *, ticket: int, failed: set[str]
-    ) -> None:
+    def _compute(self, work: Mapping[str, list[Days]], report: LoadReport, *, ticket: int, failed: set[str]) -> None:
         failed |= self._wave(work, report, layers=("silver", "gold", "marts"))
         finished = {source: ranges for source, ranges in work.items() if source not in failed}
         tags = {FINISHES: ",".join(finished), TICKET: str(ticket)}

@@ -38,7 +38,9 @@ class Settings(BaseSettings):
         default=0.20, ge=0, le=1, description="A day with more of its rows in quarantine than this is blocked."
     )
     quarantine_block_min_rows: int = Field(default=50, ge=1, description="Smaller days are never blocked by the share.")
-    restocking_fee_rate: Decimal = Field(default=Decimal("0.10"), ge=0, description="Of the absolute refund amount.")
+    restocking_fee_rate: Decimal = Field(
+        default=Decimal("0.10"), ge=Decimal(0), description="Of the absolute refund amount."
+    )
 
     @field_validator("sources", mode="before")
     @classmethod

@@ -9,7 +9,6 @@ from dagster_shared.yaml_utils import parse_yaml_with_source_position
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, ValidationError
 
-
 from retail_platform.source_spec import SourceSpec
 
 COMPONENT_TYPE = "retail_platform.components.source.RetailSource"
@@ -45,9 +44,7 @@ def load_sources(
     unknown = [name for name in active or () if name not in declared]
     if unknown:
         raise DeclarationError(f"RETAIL_SOURCES names {', '.join(unknown)}; declared are: {', '.join(declared)}")
-    return {
-        name: read_source(path, words=words) for name, path in declared.items() if active is None or name in active
-    }
+    return {name: read_source(path, words=words) for name, path in declared.items() if active is None or name in active}
 
 
 def read_source(path: Path, *, words: Mapping[str, Words] | None = None) -> SourceSpec:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 Kind = Literal["transactional", "master"]
-EntityName = Literal["customers", "products", "orders", "payments"]
+EntityName = Annotated[str, Field(pattern=r"^(customers|products|orders|payments)$")]
 Outcome = Literal["quarantine", "warn", "off"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 

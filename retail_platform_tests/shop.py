@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -90,9 +90,7 @@ class Shop:
         """Every table and view, sorted, without the technical columns."""
         found = {}
         with self.platform.warehouse.connect() as con:
-            names = con.sql(
-                "SELECT table_schema, table_name FROM information_schema.tables ORDER BY ALL"
-            ).fetchall()
+            names = con.sql("SELECT table_schema, table_name FROM information_schema.tables ORDER BY ALL").fetchall()
             for schema, name in names:
                 if schema in schemas:
                     frame = con.sql(f'FROM "{schema}"."{name}"').pl()
@@ -100,13 +98,13 @@ class Shop:
                     found[f"{schema}.{name}"] = kept.sort(pl.all(), nulls_last=True, maintain_order=True)
         return found
 
-    def checks(self, check: str) -> dict[date, bool]:
+    def checks(self, check: str) -> dict[object, object]:
         """Whether a check passed, by day, as its newest result says."""
         sql = f"""
             SELECT partition, arg_max(passed, checked_at) FROM ops.check_results WHERE check_name = '{check}'
             GROUP BY 1 ORDER BY 1
         """
-        return dict(self.rows(sql))  # pyrefly: ignore[bad-return]
+        return {day: passed for day, passed in self.rows(sql)}
 
 
 def shared_data() -> Path | None:

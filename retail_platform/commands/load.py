@@ -72,9 +72,7 @@ def _scan(landing: Landing, sources: Iterable[str], out: Console, err: Console) 
     return len(new)
 
 
-def _run(
-    sources: list[str], err: Console, *, first: date | None, last: date | None, work_days: bool
-) -> "LoadReport":
+def _run(sources: list[str], err: Console, *, first: date | None, last: date | None, work_days: bool) -> "LoadReport":
     from retail_platform.definitions import build_defs
     from retail_platform.instance.home import open_instance
     from retail_platform.instance.orphans import release_orphans

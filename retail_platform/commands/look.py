@@ -15,7 +15,18 @@ def status(out: Console) -> int:
     """Print a line per source and what needs a look; the exit code is 1 if something does."""
     landing = open_landing()
     rows = [_line(landing, name) for name in landing.lanes]
-    columns = ["source", "drops", "pending", "held", "rejected", "days waiting", "rows", "silver", "quarantine", "blocked"]
+    columns = [
+        "source",
+        "drops",
+        "pending",
+        "held",
+        "rejected",
+        "days waiting",
+        "rows",
+        "silver",
+        "quarantine",
+        "blocked",
+    ]
     print_table(out, columns, rows)
     needs = landing.ledger.drops(statuses=("held", "rejected"))
     for drop in needs:

@@ -68,7 +68,11 @@ def show_rows(
     found = rows.sort(PARTITION_DATE, "_source_file", "_row_number").collect()
     rules = {rule.name: rule for rule in ENTITIES[entity].rules}
     for row in found.head(limit).iter_rows(named=True):
-        out.print(f"{row['_source_file']} row {row['_row_number']} (filed under {row[PARTITION_DATE]})", markup=False, style="bold")
+        out.print(
+            f"{row['_source_file']} row {row['_row_number']} (filed under {row[PARTITION_DATE]})",
+            markup=False,
+            style="bold",
+        )
         for name in row["reasons"]:
             out.print(f"  {name}: {_explain(platform, source, entity, rules[name], row['raw'])}", markup=False)
         out.print(f"  {row['raw']}", markup=False, style="dim", highlight=False)
@@ -80,7 +84,7 @@ def show_rows(
 
 def _explain(platform: Platform, source: str, entity: str, rule: Rule, raw: str) -> str:
     """The rule's words, with the source's own column and the value it holds."""
-    spec = platform.sources[source].entities[entity].columns.get(rule.columns[0])  # pyrefly: ignore[bad-index]
+    spec = platform.sources[source].entities[entity].columns.get(rule.columns[0])
     if rule.name == ROW_MALFORMED or spec is None or spec.column is None:
         return rule.says
     column = spec.column
@@ -89,9 +93,7 @@ def _explain(platform: Platform, source: str, entity: str, rule: Rule, raw: str)
     return f"column {column}{value}. {rule.says}"
 
 
-def _rows(
-    platform: Platform, source: str, entity: str, first: date | None, last: date | None
-) -> pl.LazyFrame:
+def _rows(platform: Platform, source: str, entity: str, first: date | None, last: date | None) -> pl.LazyFrame:
     rows = platform.table(["silver", source, entity + QUARANTINE_SUFFIX]).scan()
     if first is not None:
         rows = rows.filter(pl.col(PARTITION_DATE) >= first)

@@ -1,6 +1,8 @@
 """`retail query`: ask the warehouse, read-only."""
 
 import duckdb
+import polars as pl
+import polars.selectors as cs
 from rich.console import Console
 
 from retail_platform.commands.console import UserError, print_table
@@ -29,5 +31,8 @@ def query(out: Console, sql: str, form: str) -> None:
             print_table(out, answer.columns, answer.fetchall())
             return
         frame = answer.pl()
-    text = frame.write_csv() if form == "csv" else frame.write_json() + "\n"
-    out.file.write(text)
+    if form == "csv":
+        out.file.write(frame.write_csv())
+    else:
+        # JSON has numbers, not decimals; as text they could not be added up by whoever reads them.
+        out.file.write(frame.cast({cs.decimal(): pl.Float64}).write_json() + "\n")

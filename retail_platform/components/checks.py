@@ -38,7 +38,7 @@ class DayCheck:
         total: Mapping[date, int],
         details: Mapping[date, str] | None = None,
     ) -> list[DayResult]:
-        """A result for each day, from the rows that fail and the rows looked at; `details` must show no personal data."""
+        """A result for each day, from the rows that fail and those looked at; `details` must show no personal data."""
         return [
             DayResult(
                 asset_key=asset,

@@ -36,7 +36,9 @@ def pool(key: Sequence[str]) -> str:
     return "/".join(key)
 
 
-def table_metadata(schema: Mapping[str, pl.DataType], descriptions: Mapping[str, str], partition: str) -> dict[str, Any]:
+def table_metadata(
+    schema: Mapping[str, pl.DataType], descriptions: Mapping[str, str], partition: str
+) -> dict[str, Any]:
     """The catalog's metadata of a table: its column schema and its partition column."""
     columns = [
         dg.TableColumn(name=name, type=duckdb_type(dtype), description=descriptions.get(name))
@@ -48,6 +50,7 @@ def table_metadata(schema: Mapping[str, pl.DataType], descriptions: Mapping[str,
 def contract_metadata(contract: Contract) -> dict[str, Any]:
     """The catalog's metadata of a table with a contract; what names or reaches a person is marked."""
     descriptions = {
-        name: text + (" (personal data)" if name in contract.pii else "") for name, text in contract.descriptions.items()
+        name: text + (" (personal data)" if name in contract.pii else "")
+        for name, text in contract.descriptions.items()
     }
     return table_metadata(contract.schema, descriptions, contract.partition_column)

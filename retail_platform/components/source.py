@@ -8,10 +8,9 @@ import dagster as dg
 import polars as pl
 from pydantic import BaseModel
 
-from retail_platform.components.checks import ERROR, WARN, DayCheck, conclude, rule_check
+from retail_platform.components.checks import WARN, DayCheck, conclude, rule_check
 from retail_platform.components.days import (
     IO_MANAGER,
-    PLATFORM,
     SCANNED,
     contract_metadata,
     daily,
@@ -54,7 +53,9 @@ BOOKS_BALANCE = DayCheck(
     name="books_balance", says="Rows in bronze = rows in silver + rows in quarantine + superseded rows."
 )
 ONE_DAY_PER_KEY = DayCheck(name="one_day_per_key", says="No key of the day stands on another day, too.")
-CONTRACT_KEPT = DayCheck(name=CONTRACT, says="What would be written keeps the table's contract, else it is not written.")
+CONTRACT_KEPT = DayCheck(
+    name=CONTRACT, says="What would be written keeps the table's contract, else it is not written."
+)
 RATE_BOUNDED = DayCheck(
     name=QUARANTINE_RATE, says="Not more of a day's rows are in quarantine than the limit, else the day is not written."
 )
@@ -124,9 +125,7 @@ def _bronze(source: str, spec: SourceSpec, feed: str, settings: Settings) -> dg.
         if SCANNED not in context.run_tags:
             lane.scan()
         problems: list[str] = []
-        yield dg.Output(
-            bronze_batches(lane, feed, first=days[0], last=days[-1], problems=problems), output_name=feed
-        )
+        yield dg.Output(bronze_batches(lane, feed, first=days[0], last=days[-1], problems=problems), output_name=feed)
         for problem in problems:
             context.log.warning(problem)
         yield from conclude(context, platform, _bronze_results(platform, key, days))
@@ -139,9 +138,7 @@ def _bronze_results(platform: Platform, key: dg.AssetKey, days: list[date]) -> l
     ledger = platform.ledger
     held = platform.table(key.path).row_counts(days)
     delivered = ledger.rows_by_day(source, feed, first=days[0], last=days[-1])
-    drops = ledger.drops(
-        source=source, feed=feed, statuses=("pending", "loaded", "rejected"), days=(days[0], days[-1])
-    )
+    drops = ledger.drops(source=source, feed=feed, statuses=("pending", "loaded", "rejected"), days=(days[0], days[-1]))
     by_day: dict[date, list[Drop]] = {}
     drop_days = ledger.days_of([drop.drop_id for drop in drops])
     for drop in drops:
@@ -166,7 +163,10 @@ def _bronze_results(platform: Platform, key: dg.AssetKey, days: list[date]) -> l
             days,
             failed={day: len(some) for day, some in changed.items()},
             total=files,
-            details={day: "\n".join(f"{drop.path}: {_schema_changes(drop)}" for drop in some) for day, some in changed.items()},
+            details={
+                day: "\n".join(f"{drop.path}: {_schema_changes(drop)}" for drop in some)
+                for day, some in changed.items()
+            },
         ),
     ]
 
@@ -180,7 +180,7 @@ def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> d
     key = dg.AssetKey(["silver", source, entity])
     quarantine_key = dg.AssetKey(["silver", source, entity + QUARANTINE_SUFFIX])
     contract = ENTITIES[entity]
-    declared = spec.entities[entity]  # pyrefly: ignore[bad-index]
+    declared = spec.entities[entity]
     partitions = daily(settings.start_date)
     is_dated = spec.feeds[declared.feed].kind == "transactional"
     checks = [RATE_BOUNDED, CONTRACT_KEPT, BOOKS_BALANCE, *([ONE_DAY_PER_KEY] if is_dated else [])]
@@ -222,7 +222,7 @@ def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> d
         written = [day for day in days if day not in refined.blocked]
         yield dg.Output(WrittenDays(frame=refined.silver, days=written), output_name="silver")
         for day, (_, why) in refined.blocked.items():
-            context.log.error(f"{day} is blocked: {why}")
+            context.log.error("%s is blocked: %s", day, why)
         yield from conclude(context, platform, _silver_results(platform, key, days, refined, is_dated=is_dated))
 
     return silver
@@ -262,7 +262,7 @@ def _silver_results(
 def _books(platform: Platform, key: dg.AssetKey, days: list[date], refined: RefinedDays) -> list[Book]:
     """What became of each day's rows, counted in the files as they were written."""
     _, source, entity = key.path
-    feed = platform.sources[source].entities[entity].feed  # pyrefly: ignore[bad-index]
+    feed = platform.sources[source].entities[entity].feed
     bronze = platform.table(["bronze", source, feed]).row_counts(days)
     quarantined = platform.table(["silver", source, entity + QUARANTINE_SUFFIX]).row_counts(days)
     silver = platform.table(key.path).row_counts(days)
@@ -321,7 +321,7 @@ _EXAMPLES = 5
 def _derived(source: str, spec: SourceSpec, entity: str, settings: Settings) -> dg.AssetsDefinition:
     key = dg.AssetKey(["silver", source, entity])
     contract = ENTITIES[entity]
-    feed = spec.entities[entity].feed  # pyrefly: ignore[bad-index]
+    feed = spec.entities[entity].feed
 
     @dg.asset(
         key=key,

@@ -30,7 +30,7 @@ def column(description: str, *, nullable: bool = True, pii: bool = False) -> Any
 class Model(pa.DataFrameModel):
     """Base of all table models: exactly these columns, of exactly these types."""
 
-    class Config(pa.DataFrameModel.Config):
+    class Config:  # pyrefly: ignore[bad-override] - pandera says to write it so
         """Pandera's settings."""
 
         strict = True
@@ -108,7 +108,9 @@ class Contract:
             for name, dtype in self.narwhals_schema.items()
         )
 
-    def rules_for(self, *, mapped: Collection[str], overrides: Mapping[str, Outcome | Literal["off"]]) -> tuple[Rule, ...]:
+    def rules_for(
+        self, *, mapped: Collection[str], overrides: Mapping[str, Outcome | Literal["off"]]
+    ) -> tuple[Rule, ...]:
         """The rules that mean something for a source, with its own outcomes.
 
         A rule about an optional column that the source does not fill could not fail, so it is left out.
@@ -116,12 +118,12 @@ class Contract:
         required = {name for name, column in self.pandera_schema.columns.items() if not column.nullable}
         derived = {"total_amount"} - set(mapped)
         meaningful = (set(mapped) | required | STAGED) - derived
-        outcomes = {rule.name: overrides.get(rule.name, rule.outcome) for rule in self.rules}
-        return tuple(
-            replace(rule, outcome=outcomes[rule.name])
-            for rule in self.rules
-            if rule.columns[0] in meaningful and outcomes[rule.name] != "off"
-        )
+        kept = []
+        for rule in self.rules:
+            outcome = overrides.get(rule.name, rule.outcome)
+            if rule.columns[0] in meaningful and outcome != "off":
+                kept.append(replace(rule, outcome=outcome))
+        return tuple(kept)
 
 
 def _kept(rule: Rule) -> Any:  # noqa: ANN401 - pandera wants a plain callable

@@ -17,7 +17,9 @@ class CustomerMember(Model):
     """One row per customer delivered on the drop date, with personal data masked."""
 
     customer_key: int = column("Durable key: hash of source and customer id.", nullable=False)
-    customer_version_key: int = column("Key of this version: hash of source, customer id and drop date.", nullable=False)
+    customer_version_key: int = column(
+        "Key of this version: hash of source, customer id and drop date.", nullable=False
+    )
     source_system: str = column("The source.", nullable=False)
     customer_id: str = column("The source's own id.")
     first_name: str = column("First letter of the first name.")

@@ -89,7 +89,7 @@ def dated(column: str) -> tuple[Rule, ...]:
             name=f"{column}_unreadable",
             columns=(column,),
             broken=nw.col(column).is_null(),
-            says=f"{column} is missing or not a date in the declared format: correct it, or add the format to the feed.",
+            says=f"{column} is missing or not a date in a declared format: correct it, or declare its format.",
             undated=True,
         ),
         Rule(
@@ -129,7 +129,7 @@ def not_negative(*columns: str) -> tuple[Rule, ...]:
             name=f"{column}_negative",
             columns=(column,),
             broken=nw.col(column) < 0,
-            says=f"{column} is negative: a refund has a negative quantity or amount, never a negative price. Correct it.",
+            says=f"{column} is negative: a refund has a negative quantity or amount, no negative price. Correct it.",
         )
         for column in columns
     )

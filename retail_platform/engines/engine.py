@@ -37,7 +37,7 @@ class Engine(Protocol):
     def hash_keys(self, frame: nw.LazyFrame, keys: Mapping[str, Sequence[str]]) -> nw.LazyFrame:
         """Add 63-bit keys, each hashed from text columns; null where the first of them is null.
 
-        The hash is the first 63 bits of the MD5 of the parts joined by `KEY_SEPARATOR`; missing later parts are empty.
+        The hash is the first 64 bits, less the highest, of the MD5 of the parts joined by `KEY_SEPARATOR`; missing later parts are empty.
         """
         ...
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import narwhals as nw
 import polars as pl
-import polars_hash  # noqa: F401 - registers the `nchash` namespace
+import polars_hash
 
 from retail_platform.engines.engine import KEY_SEPARATOR, Reading
 
@@ -62,7 +62,8 @@ def _instant(text: pl.Expr, form: str, timezone: str) -> pl.Expr:
 def _hashed(columns: Sequence[str]) -> pl.Expr:
     first, *others = columns
     parts = [pl.col(first), *(pl.col(name).fill_null("") for name in others)]
-    digest = pl.concat_str(parts, separator=KEY_SEPARATOR).nchash.md5()
+    joined = pl.concat_str(parts, separator=KEY_SEPARATOR)
+    digest = polars_hash.NonCryptographicHashingNameSpace(joined).md5()
     # 63 bits: three of the first hexadecimal digit, sixty of the next fifteen (Int64 holds no more).
     high = digest.str.slice(0, 1).str.to_integer(base=_HEX) % 8
     low = digest.str.slice(1, 15).str.to_integer(base=_HEX)

@@ -1,9 +1,7 @@
 """Run an asset job over a range of days in this process, without webserver and daemon, as a run like any other."""
 
-from collections.abc import Callable, Collection, Generator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
@@ -18,6 +16,9 @@ from dagster._core.storage.tags import (
 from dagster._utils.error import SerializableErrorInfo
 
 from retail_platform.instance.orphans import run_tags_for_this_process
+
+# The event log has everything; a console line for each day of each check would only slow the run down.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,8 @@ def run_range(
 ) -> HeadlessResult:
     """Execute a partitioned asset job over the days from `start_day` to `end_day`, both included.
 
-    It waits for pools that other processes hold, and streams its events. However it ends, by a failing step, by an
-    exception of `on_event` or by Ctrl-C, the run is finished and its pools are free afterwards.
+    It waits for pools that other processes hold, and streams its events. However it ends, by a failing step or by
+    Ctrl-C, the run is finished and its pools are free afterwards.
 
     Args:
         definitions: Where the job is defined.
@@ -59,7 +60,8 @@ def run_range(
         end_day: The last partition key; equal to the first for a run of one partition.
         tags: Further tags of the run.
         asset_selection: Only these of the job's assets.
-        on_event: Called with each event as it happens, in this thread.
+        on_event: Called with each event as it happens, in this thread. If it raises, it is not called again, and the
+            exception is raised when the run has ended: a broken display is no reason to break off a load.
 
     Raises:
         ValueError: A day is not a partition of the job.
@@ -69,26 +71,36 @@ def run_range(
     job = definitions.resolve_job_def(job_name).with_executor_def(dg.in_process_executor)
     run = instance.create_run_for_job(
         job,
+        run_config=_QUIET,
         tags={**job.run_tags, **(tags or {}), **run_tags_for_this_process(), **_range_tags(job, start_day, end_day)},
         asset_selection=frozenset(asset_selection) if asset_selection else None,
     )
     errors: list[str] = []
     is_interrupted = False
+    failure: Exception | None = None
     try:
-        # Dagster says Iterator; closed like the generator it is, it ends the step that an exception left in the middle.
-        events = cast("Generator[dg.DagsterEvent]", execute_run_iterator(InMemoryJob(job), run, instance))
-        with closing(events):
-            for event in events:
-                errors.extend(_errors_of(event))
-                is_interrupted = is_interrupted or _is_interruption(event)
-                if on_event:
-                    on_event(event)
+        for event in execute_run_iterator(InMemoryJob(job), run, instance):
+            errors.extend(_errors_of(event))
+            is_interrupted = is_interrupted or _is_interruption(event)
+            # Leaving the loop would leave a step in the middle of what it writes, with its pool taken.
+            if on_event and failure is None:
+                failure = _failure_of(on_event, event)
     finally:
         _finish(instance, run)
     if is_interrupted:
         raise KeyboardInterrupt
+    if failure is not None:
+        raise failure
     ended = instance.get_run_by_id(run.run_id)
     return HeadlessResult(run_id=run.run_id, success=ended is not None and ended.is_success, errors=errors)
+
+
+def _failure_of(on_event: Callable[[dg.DagsterEvent], None], event: dg.DagsterEvent) -> Exception | None:
+    try:
+        on_event(event)
+    except Exception as failure:  # noqa: BLE001  raised again when the run has ended
+        return failure
+    return None
 
 
 def _range_tags(job: dg.JobDefinition, start_day: str, end_day: str) -> dict[str, str]:
@@ -108,7 +120,7 @@ def _finish(instance: dg.DagsterInstance, run: DagsterRun) -> None:
     ended = instance.get_run_by_id(run.run_id)
     if ended is not None and not ended.is_finished:
         instance.report_run_failed(ended, "The process that executed this run stopped before its end.")
-    # A step that was left in the middle keeps its pool: Dagster frees only what was waiting.
+    # A step that was left in the middle keeps its pool: Dagster frees only what was waiting for one.
     if instance.event_log_storage.supports_global_concurrency_limits:
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 

@@ -6,6 +6,7 @@ The partition column stands in the files too, so that each can be read alone.
 """
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ DAY_FILE = "data"
 FILE_ID = "file_id"
 """Column that tells the rows of different files of a day apart; it is not stored."""
 
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _WRITERS = 4
 """Threads that write at once: a sync waits for the disk, not for a core."""
 
@@ -56,7 +58,7 @@ class LakeTable:
         if not self.root.is_dir():
             return []
         names = (entry.name.removeprefix(prefix) for entry in os.scandir(self.root) if entry.name.startswith(prefix))
-        return sorted(date.fromisoformat(name) for name in names if name[:1].isdigit())
+        return sorted(date.fromisoformat(name) for name in names if _ISO_DAY.fullmatch(name))
 
     def write_days(self, frame: pl.DataFrame, days: Collection[date]) -> None:
         """Replace these days: each gets its rows, or an empty file."""
@@ -67,7 +69,9 @@ class LakeTable:
         """Replace files: each gets its rows, or none."""
         by_file = _split(written.rows, FILE_ID, self.partition_column)
         frames = {
-            self.folder(day) / f"{name}.parquet": rows.drop(FILE_ID) if (rows := by_file.get((name, day))) is not None else None
+            self.folder(day) / f"{name}.parquet": rows.drop(FILE_ID)
+            if (rows := by_file.get((name, day))) is not None
+            else None
             for name, day in written.files
         }
         self._write(frames)

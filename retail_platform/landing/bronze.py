@@ -8,11 +8,11 @@ import polars as pl
 
 from retail_platform.contracts.bronze import bronze_schema
 from retail_platform.contracts.rules import PARTITION_DATE
+from retail_platform.lake.parquet import FILE_ID, FileRows
 from retail_platform.landing.csv_file import match_header
 from retail_platform.landing.drops import Lane
 from retail_platform.landing.filing import file_rows, index_entries
 from retail_platform.landing.ledger import Drop
-from retail_platform.lake.parquet import FILE_ID, FileRows
 
 _BATCH_ROWS = 500_000
 
@@ -38,7 +38,9 @@ def bronze_batches(lane: Lane, feed: str, *, first: date, last: date, problems: 
         rows = _read(lane, drop)
         if rows is None:
             if drop.drop_id not in loaded:
-                problems.append(f"{drop.path}: the file has gone or changed before it was loaded; it is looked at again.")
+                problems.append(
+                    f"{drop.path}: the file has gone or changed before it was loaded; it is looked at again."
+                )
             continue  # bronze keeps what the file delivered
         in_range = [day for day in days[drop.drop_id] if first <= day <= last]
         gathered.append((drop, rows.filter(pl.col(PARTITION_DATE).is_in(in_range)), in_range))

@@ -16,12 +16,12 @@ import polars as pl
 
 from retail_platform.contracts.bronze import DROP_DATE, KEY, bronze_schema
 from retail_platform.contracts.rules import MALFORMED, PARTITION_DATE
+from retail_platform.lake.parquet import LakeTable
 from retail_platform.landing.csv_file import CsvContent, match_header, read_csv
 from retail_platform.landing.encoding import UnreadableFile
 from retail_platform.landing.filing import file_rows
 from retail_platform.landing.key_index import KeyIndex
 from retail_platform.landing.ledger import Drop, FileState, Ledger
-from retail_platform.lake.parquet import LakeTable
 from retail_platform.settings import Settings
 from retail_platform.source_spec import FeedSpec, SourceSpec
 from retail_platform.transforms.lookups import BEGINNING, END
@@ -303,9 +303,7 @@ class Lane:
 
 def lanes(sources: Mapping[str, SourceSpec], settings: Settings, ledger: Ledger) -> dict[str, Lane]:
     """A lane for each source."""
-    return {
-        name: Lane(source=name, spec=spec, settings=settings, ledger=ledger) for name, spec in sources.items()
-    }
+    return {name: Lane(source=name, spec=spec, settings=settings, ledger=ledger) for name, spec in sources.items()}
 
 
 def _hash(*parts: str) -> str:

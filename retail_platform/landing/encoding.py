@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 _STEP = 1 << 20
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+# In UTF-16 the first byte of a line end: kept as text, it would spoil the complete record before it.
+_HALF_A_LINE_END = (b"\n", b"\r", b"\0")
 _SAVE_AS_CSV = "open it in a spreadsheet and save it as CSV"
 _EXTRACT = "unpack it and drop the CSV file that is inside"
 _BINARY_KINDS = (
@@ -121,4 +123,6 @@ def _to_utf8(content: bytes, encoding: str, cut_off: bytes) -> bytes:
         utf8 = whole
     else:
         utf8 = whole.decode(encoding).encode()
+    if cut_off in _HALF_A_LINE_END:
+        return utf8
     return utf8 + "".join(f"\\x{byte:02x}" for byte in cut_off).encode()

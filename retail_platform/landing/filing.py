@@ -91,5 +91,3 @@ def index_entries(rows: pl.DataFrame, lookups: dict[str, str], *, file_id: str) 
         .with_columns(pl.lit(file_id).alias("file_id"))
         .collect()
     )
-
-

@@ -70,7 +70,7 @@ class KeyIndex:
             The keys (`_key`) whose entries came, changed or went. Repeating a replacement changes none.
         """
         gone = pl.DataFrame(list(files), schema={"file_id": pl.String(), PARTITION_DATE: pl.Date()}, orient="row")
-        entries = entries.select(self.schema.names()).cast(dict(self.schema))
+        entries = entries.select(self.schema.names()).cast(self.schema)
         changed = [self.schema.to_frame().select(KEY)]
         for month in sorted({day.strftime(_MONTH) for _, day in files}):
             path = self.root / f"month={month}.parquet"

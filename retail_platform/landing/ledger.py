@@ -178,6 +178,9 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self._url = sa.make_url(url)
+        if self._url.drivername == "postgresql":
+            # SQLAlchemy would take psycopg2; ours (extra `postgres`) is its successor.
+            self._url = self._url.set(drivername="postgresql+psycopg")
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -289,7 +292,7 @@ class Ledger:
             touching = sa.select(DROP_DAYS.c.drop_id).where(DROP_DAYS.c.day.between(*days))
             query = query.where(DROPS.c.drop_id.in_(touching))
         with self.engine.connect() as con:
-            return [Drop(**row) for row in con.execute(query).mappings()]
+            return [_record(Drop, row) for row in con.execute(query).mappings()]
 
     def days_of(self, drop_ids: Collection[str]) -> dict[str, dict[date, int]]:
         """The days of drops, with their rows."""
@@ -402,7 +405,7 @@ class Ledger:
         if blocked:
             query = query.where(BOOKS.c.blocked_because != "")
         with self.engine.connect() as con:
-            return [Book(**row) for row in con.execute(query).mappings()]
+            return [_record(Book, row) for row in con.execute(query).mappings()]
 
     def read_table(self, table: sa.Table) -> pl.DataFrame:
         """A whole table of the ledger, sorted by its key."""
@@ -410,6 +413,10 @@ class Ledger:
             rows = con.execute(sa.select(table).order_by(*table.primary_key)).all()
         schema = {column.name: _POLARS_TYPES[type(column.type)] for column in table.columns}
         return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _record(kind: type[T], row: sa.RowMapping) -> T:
+    return kind(**{str(name): value for name, value in row.items()})
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own

@@ -100,9 +100,7 @@ def _versions(lane: Lane, how: Refinery, rows: pl.LazyFrame) -> nw.LazyFrame | N
     return nw.from_native(lane.index(how.entity.feed).versions_of(rows))
 
 
-def _counts(
-    tallied: pl.DataFrame, days: list[date], rules: tuple[Rule, ...]
-) -> dict[date, dict[str, int]]:
+def _counts(tallied: pl.DataFrame, days: list[date], rules: tuple[Rule, ...]) -> dict[date, dict[str, int]]:
     names = [ROWS, SUPERSEDED_ROWS, QUARANTINED_ROWS, UNDATED_ROWS, *(rule.name for rule in rules)]
     counts = {day: dict.fromkeys(names, 0) for day in days}
     for row in tallied.iter_rows(named=True):

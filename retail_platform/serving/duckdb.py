@@ -211,9 +211,7 @@ def _daily(platform: Platform, contract: Contract) -> DailyTable:
     )
 
 
-def _live(
-    table: LakeTable, schema: str, name: str, descriptions: Mapping[str, str], comment: str
-) -> LiveView:
+def _live(table: LakeTable, schema: str, name: str, descriptions: Mapping[str, str], comment: str) -> LiveView:
     ensure_schema_file(table.root, table.partition_column, table.schema)
     return LiveView(
         schema=schema,
@@ -223,4 +221,3 @@ def _live(
         columns=columns_of(table.schema, descriptions),
         comment=comment,
     )
-

@@ -81,7 +81,9 @@ def members(silver: nw.LazyFrame, dimension: Dimension, engine: Engine) -> nw.La
         )
     keyed = silver.with_columns(nw.col("drop_date").cast(nw.String()).alias("drop_day"))
     # A member read off transactions may have several descriptions a day: each is a row, and so needs a key of its own.
-    described = nw.concat_str([nw.col(name).cast(nw.String()).fill_null("") for name in dimension.attributes], separator="|")
+    described = nw.concat_str(
+        [nw.col(name).cast(nw.String()).fill_null("") for name in dimension.attributes], separator="|"
+    )
     keyed = keyed.with_columns(nw.when(~nw.col("occurrences").is_null()).then(described).alias("description"))
     keyed = engine.hash_keys(
         keyed,
@@ -131,7 +133,9 @@ def _versions(delivered: nw.LazyFrame, dimension: Dimension, snapshots: Collecti
     states = delivered.with_columns(nw.lit(value=True).alias("is_active"))
     states = nw.concat([states, _withdrawals(delivered, dimension, snapshots)], how="vertical")
     in_key = {"order_by": "drop_date"}
-    changed = [differs_from_previous(name).over(dimension.key, **in_key) for name in (*dimension.attributes, "is_active")]
+    changed = [
+        differs_from_previous(name).over(dimension.key, **in_key) for name in (*dimension.attributes, "is_active")
+    ]
     is_first = nw.col("drop_date").shift(1).over(dimension.key, **in_key).is_null()
     states = states.with_columns(
         is_first.alias("is_first"), nw.any_horizontal(is_first, *changed, ignore_nulls=True).alias("is_start")
@@ -212,4 +216,3 @@ def _inferred(used: nw.LazyFrame, versions: nw.LazyFrame, dimension: Dimension) 
 def _columns(dimension: Dimension) -> list[str]:
     added = {"is_inferred"}
     return [name for name in dimension.published.schema if name not in added]
-

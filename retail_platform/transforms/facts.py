@@ -33,14 +33,14 @@ def fact_sales(orders: nw.LazyFrame, *, restocking_fee_rate: Decimal, engine: En
         nw.when(is_refund).then(nw.lit("Refund")).otherwise(nw.lit("Sale")).alias("transaction_type"),
         nw.when(is_refund).then(fee).otherwise(nw.lit(Decimal("0.00"))).alias("restocking_fee"),
     )
-    return FACT_SALES.cast(
-        lines.with_columns((nw.col("total_amount") + nw.col("restocking_fee")).alias("net_amount"))
-    )
+    return FACT_SALES.cast(lines.with_columns((nw.col("total_amount") + nw.col("restocking_fee")).alias("net_amount")))
 
 
 def date_key(day: nw.Expr) -> nw.Expr:
     """A day as the number yyyymmdd."""
-    return day.dt.year() * 10_000 + day.dt.month() * 100 + day.dt.day()
+    # Polars keeps months in eight bits: widened before any arithmetic.
+    year, month, number = (part.cast(nw.Int32) for part in (day.dt.year(), day.dt.month(), day.dt.day()))
+    return year * 10_000 + month * 100 + number
 
 
 def _known(key: str, natural: str) -> nw.Expr:

@@ -46,4 +46,3 @@ def validity(rows: nw.LazyFrame, *, key: str, take: Sequence[str]) -> nw.LazyFra
         following.fill_null(END).alias("valid_to"),
         *take,
     )
-

@@ -13,8 +13,10 @@ def mask_name(name: str) -> nw.Expr:
 def mask_email(name: str) -> nw.Expr:
     """`sarah.j@email.com` becomes `s***@email.com`; what is no address is hidden whole."""
     masked = nw.col(name).str.replace_all(r"^(.)[^@]*@(.*)$", "$1" + _HIDDEN + "@$2")
-    return nw.when(nw.col(name).str.contains("@", literal=True)).then(masked).otherwise(
-        nw.when(~nw.col(name).is_null()).then(nw.lit(_HIDDEN))
+    return (
+        nw.when(nw.col(name).str.contains("@", literal=True))
+        .then(masked)
+        .otherwise(nw.when(~nw.col(name).is_null()).then(nw.lit(_HIDDEN)))
     )
 
 

@@ -69,12 +69,11 @@ def tally(judged: nw.LazyFrame, rules: Sequence[Rule]) -> nw.LazyFrame:
     counts = {
         SUPERSEDED_ROWS: nw.col(SUPERSEDED),
         QUARANTINED_ROWS: in_quarantine(),
-        UNDATED_ROWS: in_quarantine() & nw.any_horizontal(
+        UNDATED_ROWS: in_quarantine()
+        & nw.any_horizontal(
             *(has(REASONS, rule) for rule in rules if rule.undated), nw.lit(value=False), ignore_nulls=True
         ),
-    } | {
-        rule.name: ~nw.col(SUPERSEDED) & has(WARNINGS if rule.outcome == "warn" else REASONS, rule) for rule in rules
-    }
+    } | {rule.name: ~nw.col(SUPERSEDED) & has(WARNINGS if rule.outcome == "warn" else REASONS, rule) for rule in rules}
     return (
         judged.select(PARTITION_DATE, *(flag.cast(nw.Int64()).alias(name) for name, flag in counts.items()))
         .group_by(PARTITION_DATE)

@@ -28,7 +28,7 @@ class Refinery:
     @property
     def entity(self) -> EntitySpec:
         """The entity's declaration."""
-        return self.spec.entities[self.name]  # pyrefly: ignore[bad-index]
+        return self.spec.entities[self.name]
 
     @property
     def feed(self) -> FeedSpec:
@@ -43,9 +43,7 @@ class Refinery:
     @property
     def staging(self) -> Staging:
         """How rows are staged."""
-        return Staging(
-            source=self.source, spec=self.spec, entity=self.entity, types=self.contract.narwhals_schema
-        )
+        return Staging(source=self.source, spec=self.spec, entity=self.entity, types=self.contract.narwhals_schema)
 
 
 def refine(
@@ -111,9 +109,7 @@ def silver_rows(judged: nw.LazyFrame, contract: Contract) -> nw.LazyFrame:
     return contract.cast(judged.filter(in_silver()))
 
 
-def quarantine_rows(
-    judged: nw.LazyFrame, refinery: Refinery, quarantine: Contract, engine: Engine
-) -> nw.LazyFrame:
+def quarantine_rows(judged: nw.LazyFrame, refinery: Refinery, quarantine: Contract, engine: Engine) -> nw.LazyFrame:
     """The rows that would count but break a rule, with all reasons and the row as it came."""
     columns = list(refinery.feed.all_columns)
     rows = judged.filter(in_quarantine()).select(
@@ -137,16 +133,14 @@ def quarantine_rows(
     return quarantine.cast(rows)
 
 
-def derive_members(
-    rows: nw.LazyFrame, refinery: Refinery, *, versions: nw.LazyFrame, engine: Engine
-) -> nw.LazyFrame:
+def derive_members(rows: nw.LazyFrame, refinery: Refinery, *, versions: nw.LazyFrame, engine: Engine) -> nw.LazyFrame:
     """The members that a day's transactions name: one row per day, key and description, with how often it occurs.
 
     Which description is published is decided over all days, when the dimension is.
     """
-    rows = mark_superseded(
-        rows, latest_versions(versions), many=refinery.feed.rows_per_key == "many"
-    ).filter(~nw.col(SUPERSEDED))
+    rows = mark_superseded(rows, latest_versions(versions), many=refinery.feed.rows_per_key == "many").filter(
+        ~nw.col(SUPERSEDED)
+    )
     rows = stage(_with_raw(rows, refinery.feed), refinery.staging, engine)
     (key,) = refinery.contract.key
     described = [PARTITION_DATE, "source_system", *refinery.entity.columns]

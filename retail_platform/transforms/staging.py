@@ -87,7 +87,7 @@ def value_of(spec: ColumnSpec) -> nw.Expr:
 
 def _first_match(value: nw.Expr, patterns: Mapping[str, str]) -> nw.Expr:
     matched = nw.lit(None).cast(nw.String())
-    for pattern, result in reversed(patterns.items()):
+    for pattern, result in reversed(list(patterns.items())):
         matched = nw.when(value.str.contains(pattern)).then(nw.lit(result)).otherwise(matched)
     return matched
 

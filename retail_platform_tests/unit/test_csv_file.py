@@ -94,6 +94,11 @@ class TestDialects:
         assert_frame_equal(content.rows, rows(AB, ("é", "x", 2, None), ("1", "\\xc3", 3, None)))
         assert content.notes == ("the last character is cut off",)
 
+    @pytest.mark.parametrize(("mark", "encoding"), [(b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")])
+    def test_half_a_line_end_does_not_spoil_the_last_record(self, mark, encoding):
+        content = read_csv(mark + 'a,b\n1,"x"\n'.encode(encoding)[:-1], expected=AB)
+        assert_frame_equal(content.rows, rows(AB, ("1", "x", 2, None)))
+
     def test_what_is_declared_wins(self):
         content = read_csv("a;b\n1;é\n".encode("cp850"), expected=AB, delimiter=";", encoding="cp850")
         assert_frame_equal(content.rows, rows(AB, ("1", "é", 2, None)))
@@ -146,6 +151,11 @@ class TestMalformedRecords:
         content = read_csv(b"a,b,c\n1,x,y\n2,x", expected=ABC)
         assert_frame_equal(content.rows, rows(ABC, ("1", "x", "y", 2, None), (None, None, None, 3, "2,x")))
         assert content.notes[-1] == "the last record is cut off: row 3"
+
+    def test_white_space_at_the_end_is_no_record_cut_off(self):
+        content = read_csv(b"a,b\n1,x\n ", expected=AB)
+        assert_frame_equal(content.rows, rows(AB, ("1", "x", 2, None)))
+        assert content.notes == ("blank lines skipped: 1",)
 
     def test_a_file_cut_off_in_a_quoted_value(self):
         content = read_csv(b'a,b,c\n1,x,y\n2,"one, two, three\nand so\non', expected=ABC)
@@ -235,7 +245,7 @@ class TestUnreadableFiles:
             read_csv(content, expected=AB)
 
     def test_a_wrongly_declared_delimiter(self):
-        with pytest.raises(UnreadableFile, match="declares a comma as delimiter, but .* separated by a semicolon"):
+        with pytest.raises(UnreadableFile, match=r"declares a comma as delimiter, but .* separated by a semicolon"):
             read_csv(b"a;b\n1;2\n", expected=AB, delimiter=",")
 
     @pytest.mark.parametrize(

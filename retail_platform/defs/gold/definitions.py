@@ -40,9 +40,7 @@ def gold() -> dg.Definitions:
         )
         for dimension in DIMENSIONS
     ]
-    days = table_asset(
-        DIM_DATE, inputs={}, transform=_describe, start=settings.start_date, group="gold", checks=False
-    )
+    days = table_asset(DIM_DATE, inputs={}, transform=_describe, start=settings.start_date, group="gold", checks=False)
     sales = table_asset(
         FACT_SALES, inputs=of_all_sources("orders"), transform=_sales, start=settings.start_date, group="gold"
     )

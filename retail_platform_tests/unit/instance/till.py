@@ -25,16 +25,18 @@ class Till:
         failed: Days on which `price_is_positive` fails.
         severity: Of those failures.
         before_checks: Called in the body, after the outputs and before the checks.
+        specs: Of its checks, if not those with a status per day.
     """
 
     blocked: Sequence[str] = ()
     failed: Sequence[str] = ()
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
     before_checks: Callable[[], object] | None = None
+    specs: Sequence[dg.AssetCheckSpec] | None = None
 
     def definitions(self) -> dg.Definitions:
         """The two tables and the job over both."""
-        specs = [day_check_spec(name, asset=TILL, partitions_def=DAYS) for name in CHECKS]
+        specs = self.specs or [day_check_spec(name, asset=TILL, partitions_def=DAYS) for name in CHECKS]
 
         @dg.multi_asset(
             name="till",
