@@ -12,7 +12,7 @@ from datetime import date
 import dagster as dg
 
 from retail_platform.components.days import FINISHES, SCANNED, TICKET
-from retail_platform.defs.jobs.definitions import PUBLISH, job_name
+from retail_platform.defs.jobs import PUBLISH, job_name
 from retail_platform.instance.headless import run_range
 from retail_platform.landing.planning import Days, merge_ranges, plan
 from retail_platform.platform import Platform

@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     )
     quarantine_block_min_rows: int = Field(default=50, ge=1, description="Smaller days are never blocked by the share.")
     restocking_fee_rate: Decimal = Field(
-        default=Decimal("0.10"), ge=Decimal(0), description="Of the absolute refund amount."
+        default=Decimal("0.10"), ge=Decimal(0), decimal_places=4, description="Of the absolute refund amount."
     )
 
     @field_validator("sources", mode="before")

@@ -1,4 +1,4 @@
-"""A shop for tests: files are delivered to its landing folder and loaded as `retail load` does, then tables are read."""
+"""A shop for tests: files are delivered to landing and loaded as `retail load` does, then tables are read."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -104,7 +104,7 @@ class Shop:
             SELECT partition, arg_max(passed, checked_at) FROM ops.check_results WHERE check_name = '{check}'
             GROUP BY 1 ORDER BY 1
         """
-        return {day: passed for day, passed in self.rows(sql)}
+        return dict(self.rows(sql))  # pyrefly: ignore[no-matching-overload] - two columns
 
 
 def shared_data() -> Path | None:

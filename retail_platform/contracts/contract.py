@@ -113,15 +113,16 @@ class Contract:
     ) -> tuple[Rule, ...]:
         """The rules that mean something for a source, with its own outcomes.
 
-        A rule about an optional column that the source does not fill could not fail, so it is left out.
+        A rule about an optional column that the source does not fill could not fail, so it is left out; nor can a total
+        that we compute ourselves differ from what it is computed from.
         """
         required = {name for name, column in self.pandera_schema.columns.items() if not column.nullable}
-        derived = {"total_amount"} - set(mapped)
-        meaningful = (set(mapped) | required | STAGED) - derived
+        meaningful = set(mapped) | required | STAGED
+        vacuous = set() if "total_amount" in mapped else {"total_differs"}
         kept = []
         for rule in self.rules:
             outcome = overrides.get(rule.name, rule.outcome)
-            if rule.columns[0] in meaningful and outcome != "off":
+            if rule.columns[0] in meaningful and rule.name not in vacuous and outcome != "off":
                 kept.append(replace(rule, outcome=outcome))
         return tuple(kept)
 

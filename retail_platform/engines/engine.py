@@ -1,7 +1,7 @@
 """The engine protocol: the few steps that each dataframe engine must do in its own words.
 
-Everything else in `transforms/` is Narwhals. Engines must give equal values: keys are hashed alike, and text that cannot
-be read becomes null instead of an error.
+Everything else in `transforms/` is Narwhals. Engines must give equal values: keys are hashed alike, and text that
+cannot be read becomes null instead of an error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,8 @@ class Engine(Protocol):
     def hash_keys(self, frame: nw.LazyFrame, keys: Mapping[str, Sequence[str]]) -> nw.LazyFrame:
         """Add 63-bit keys, each hashed from text columns; null where the first of them is null.
 
-        The hash is the first 64 bits, less the highest, of the MD5 of the parts joined by `KEY_SEPARATOR`; missing later parts are empty.
+        The hash is the first 64 bits, less the highest, of the MD5 of the parts joined by `KEY_SEPARATOR`; missing
+        later parts are empty.
         """
         ...
 

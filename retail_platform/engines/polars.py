@@ -1,6 +1,7 @@
 """The Polars engine: one machine, all its cores."""
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 
 import narwhals as nw
 import polars as pl
@@ -9,6 +10,8 @@ import polars_hash
 from retail_platform.engines.engine import KEY_SEPARATOR, Reading
 
 _HEX = 16
+_MOST_DIGITS = 38
+_GUARD_DIGITS = 6
 
 
 class PolarsEngine:
@@ -38,7 +41,7 @@ def _parsed(text: pl.Expr, how: Reading) -> pl.Expr:
         case nw.Datetime():
             return _first_format(how.formats, lambda form: _instant(text, form, how.timezone))
         case nw.Decimal():
-            return text.cast(pl.Decimal(how.dtype.precision, how.dtype.scale), strict=False)
+            return _half_up(text, pl.Decimal(how.dtype.precision, how.dtype.scale))
         case nw.Int64():
             # Spreadsheets and pandas write whole numbers as "6.0".
             return text.str.replace(r"\.0+$", "").cast(pl.Int64, strict=False)
@@ -46,6 +49,13 @@ def _parsed(text: pl.Expr, how: Reading) -> pl.Expr:
             return text
         case _:
             raise TypeError(f"no way to read text as {how.dtype}")
+
+
+def _half_up(text: pl.Expr, dtype: pl.Decimal) -> pl.Expr:
+    # Polars reads "0.125" as 0.12, to the even cent; amounts are rounded half up, so a tie is pushed off the middle.
+    read = text.cast(pl.Decimal(_MOST_DIGITS, dtype.scale + _GUARD_DIGITS), strict=False)
+    push = pl.lit(Decimal(1).scaleb(-dtype.scale - _GUARD_DIGITS))
+    return (read + pl.when(read < 0).then(-push).otherwise(push)).cast(dtype, strict=False)
 
 
 def _first_format(formats: Sequence[str], read: Callable[[str], pl.Expr]) -> pl.Expr:

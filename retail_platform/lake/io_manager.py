@@ -1,7 +1,7 @@
 """The IO manager: assets in and out of the lake, for one day or a range of days in one run.
 
-What an asset returns is split by its partition column and written day by day; what it asks for is one frame over exactly
-the days of its run. Stock IO managers refuse ranges, write in place and lock readers out (docs/adr/0004).
+What an asset returns is split by its partition column and written day by day; what it asks for is one frame over
+exactly the days of its run. Stock IO managers refuse ranges, write in place and lock readers out (docs/adr/0004).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ class LakeIOManager(dg.IOManager):
                 written = obj.days
                 table.write_days(obj.frame.filter(pl.col(table.partition_column).is_in(written)), written)
             case pl.DataFrame() | pl.LazyFrame() | nw.DataFrame() | nw.LazyFrame() | pd.DataFrame():
-                table.write_days(_only(_eager(obj), table, days), days)
+                table.write_days(_only(_declared(_eager(obj), table), table, days), days)
             case _:
                 for batch in obj:
                     table.write_files(batch)
@@ -65,7 +65,7 @@ class LakeIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> Frame:
         """One frame over exactly the days asked for, of the kind the parameter is annotated with.
 
-        The annotation may be `pl.LazyFrame` (also without annotation), `pl.DataFrame`, `nw.LazyFrame` or `pd.DataFrame`.
+        The annotation may be `pl.LazyFrame` (the default), `pl.DataFrame`, `nw.LazyFrame` or `pd.DataFrame`.
         """
         table = self._table_of(context.asset_key.path)
         days = None
@@ -102,6 +102,11 @@ def _eager(frame: Frame) -> pl.DataFrame:
             return frame
 
 
+def _declared(frame: pl.DataFrame, table: LakeTable) -> pl.DataFrame:
+    """The table's own types: pandas has no dates and may have no decimals, and a day that is a timestamp has no file."""
+    return frame.cast({name: dtype for name, dtype in table.schema.items() if name in frame.columns})
+
+
 def _only(frame: pl.DataFrame, table: LakeTable, days: list[date]) -> pl.DataFrame:
     """Refuse rows of other days: they would be lost, or overwrite a day that nobody asked for."""
     strays = frame.filter(~pl.col(table.partition_column).is_in(days) | pl.col(table.partition_column).is_null())
@@ -109,6 +114,6 @@ def _only(frame: pl.DataFrame, table: LakeTable, days: list[date]) -> pl.DataFra
         found: Mapping[str, Any] = strays.row(0, named=True)
         raise ValueError(
             f"{table.root.name}: {strays.height:,} rows are of other days than this run's, for example "
-            f"{table.partition_column} = {found[table.partition_column]}: an asset returns rows of its own partitions only."
+            f"{table.partition_column} = {found[table.partition_column]}: an asset returns rows of its own days only."
         )
     return frame

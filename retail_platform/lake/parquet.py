@@ -1,7 +1,8 @@
 """Lake tables: folders of Parquet files, one folder a day, replaced file by file.
 
-`<root>/<partition column>=YYYY-MM-DD/<name>.parquet`. A file is written beside its target, synced and renamed over it, so
-that a reader sees the old day or the new one and a crash leaves one of the two. A day without rows has an empty file.
+`<root>/<partition column>=YYYY-MM-DD/<name>.parquet`. A file is written beside its target, synced and renamed over it,
+so that a reader sees the old day or the new one, and a crash leaves one of the two. A day without rows has an empty
+file.
 The partition column stands in the files too, so that each can be read alone.
 """
 

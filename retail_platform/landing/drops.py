@@ -312,8 +312,8 @@ def _hash(*parts: str) -> str:
 
 def _missing_columns(drop: Drop, csv: CsvContent) -> str:
     return (
-        f"the header lacks {drop.missing_columns}; it has {', '.join(csv.header)}. Deliver the file with these columns, "
-        "or, if the source has changed for good, adapt the feed's `columns` in its defs.yaml."
+        f"the header lacks {drop.missing_columns}; it has {', '.join(csv.header)}. Deliver the file with these "
+        "columns or, if the source has changed for good, adapt the feed's `columns` in its defs.yaml."
     )
 
 

@@ -1,8 +1,7 @@
 """The ledger: which drops there are, which days they touch, and which days wait to be computed.
 
-A real database (SQLite by default, PostgreSQL by URL), since sensors, runs and the command line use it at once. It holds
-no data that cannot be had again from landing and lake, but it is what makes work neither missed nor repeated: a day
-stays dirty until a run has taken it all the way to the warehouse.
+A real database (SQLite by default, PostgreSQL by URL), since sensors, runs and the command line use it at once. It is
+what makes work neither missed nor repeated: a day stays dirty until a run has taken it all the way to the warehouse.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """From bronze to silver for a range of days: what a day's rows need from other days is read here, the rest is pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -36,8 +36,8 @@ class RefinedDays:
     Attributes:
         silver: Rows for silver (the entity's contract), of all days; those of blocked days must not be written.
         quarantine: Rows for quarantine (contract `quarantine`).
-        counts: By day: `rows`, `superseded_rows`, `quarantined_rows`, `undated_rows`, and the rows that break each rule.
-            Every day of the range is there.
+        counts: By day (every one of the range): `rows`, `superseded_rows`, `quarantined_rows`, `undated_rows`, and the
+            rows that break each rule.
         blocked: By blocked day, the check that blocks it and why.
     """
 
@@ -79,7 +79,8 @@ def refine_days(lane: Lane, entity: str, rows: pl.LazyFrame, days: list[date], e
         silver=silver.sort(order_rows(how.contract)),
         quarantine=quarantine.sort(PARTITION_DATE, "_source_file", "_row_number"),
         counts=counts,
-        blocked=_blocked_by_rate(counts, lane.settings) | _blocked_by_contract(silver, how.contract),
+        blocked=_blocked_by_rate(counts, lane.settings)
+        | _blocked_by_contract(silver, replace(how.contract, rules=how.rules)),
     )
 
 

@@ -124,6 +124,7 @@ def published_dimension(platform: Platform, dimension: Dimension, used: pl.DataF
         nw.from_native(members),
         nw.from_native(used.lazy()),
         dimension,
+        platform.engine,
         most_frequent=[name for name, (_, entity) in entities.items() if entity and entity.derived == "most_frequent"],
         snapshots=[
             name

@@ -59,6 +59,11 @@ class Dimension:
         return self.natural_key.removesuffix("_id") + "_version_key"
 
     @property
+    def version_parts(self) -> list[str]:
+        """What the key of a version is hashed from; `description` is null unless members are read off transactions."""
+        return ["source_system", self.natural_key, "drop_day", "description"]
+
+    @property
     def attributes(self) -> list[str]:
         """What makes one version differ from another."""
         keys = {self.key, self.version_key, *self.members.key}
@@ -89,7 +94,7 @@ def members(silver: nw.LazyFrame, dimension: Dimension, engine: Engine) -> nw.La
         keyed,
         {
             dimension.key: ["source_system", dimension.natural_key],
-            dimension.version_key: ["source_system", dimension.natural_key, "drop_day", "description"],
+            dimension.version_key: dimension.version_parts,
         },
     )
     return dimension.members.cast(keyed)
@@ -99,6 +104,7 @@ def publish(
     delivered: nw.LazyFrame,
     used: nw.LazyFrame,
     dimension: Dimension,
+    engine: Engine,
     *,
     most_frequent: Collection[str] = (),
     snapshots: Collection[str] = (),
@@ -109,6 +115,7 @@ def publish(
         delivered: All members of all days (contract `dimension.members`).
         used: The keys that facts name: the durable key, `source_system` and the natural key; may repeat.
         dimension: Which dimension.
+        engine: What hashes the keys of versions that withdrawals begin.
         most_frequent: Sources whose derived members are described by what occurs most often (else by the latest).
         snapshots: Sources that deliver all members every time.
 
@@ -118,7 +125,7 @@ def publish(
     is_derived = ~nw.col("occurrences").is_null()
     versions = nw.concat(
         [
-            _versions(delivered.filter(~is_derived), dimension, snapshots),
+            _versions(delivered.filter(~is_derived), dimension, engine, snapshots),
             _derived(delivered.filter(is_derived), dimension, most_frequent),
         ],
         how="vertical",
@@ -128,10 +135,12 @@ def publish(
     return nw.concat([dimension.published.cast(versions), inferred], how="vertical")
 
 
-def _versions(delivered: nw.LazyFrame, dimension: Dimension, snapshots: Collection[str]) -> nw.LazyFrame:
+def _versions(
+    delivered: nw.LazyFrame, dimension: Dimension, engine: Engine, snapshots: Collection[str]
+) -> nw.LazyFrame:
     """SCD 2: neighbours that say the same are one version, which holds until the next one begins."""
     states = delivered.with_columns(nw.lit(value=True).alias("is_active"))
-    states = nw.concat([states, _withdrawals(delivered, dimension, snapshots)], how="vertical")
+    states = nw.concat([states, _withdrawals(delivered, dimension, engine, snapshots)], how="vertical")
     in_key = {"order_by": "drop_date"}
     changed = [
         differs_from_previous(name).over(dimension.key, **in_key) for name in (*dimension.attributes, "is_active")
@@ -153,19 +162,28 @@ def _versions(delivered: nw.LazyFrame, dimension: Dimension, snapshots: Collecti
     )
 
 
-def _withdrawals(delivered: nw.LazyFrame, dimension: Dimension, snapshots: Collection[str]) -> nw.LazyFrame:
+def _withdrawals(
+    delivered: nw.LazyFrame, dimension: Dimension, engine: Engine, snapshots: Collection[str]
+) -> nw.LazyFrame:
     """Where a snapshot source did not deliver a member again: the member as it was, inactive from that drop on."""
     complete = delivered.filter(nw.col("source_system").is_in(list(snapshots)))
     drops = complete.select("source_system", "drop_date").unique()
     following = nw.col("drop_date").shift(-1).over("source_system", order_by="drop_date").alias("next_drop")
     again = complete.select(dimension.key, nw.col("drop_date").alias("next_drop"))
-    return (
+    withdrawn = (
         complete.join(drops.with_columns(following), on=["source_system", "drop_date"], how="left")
         .filter(~nw.col("next_drop").is_null())
         .join(again, on=[dimension.key, "next_drop"], how="anti")
-        .with_columns(nw.col("next_drop").alias("drop_date"), nw.lit(value=False).alias("is_active"))
-        .select(*delivered.collect_schema().names(), "is_active")
+        .with_columns(
+            nw.col("next_drop").alias("drop_date"),
+            nw.col("next_drop").cast(nw.String()).alias("drop_day"),
+            nw.lit(None).cast(nw.String()).alias("description"),
+            nw.lit(value=False).alias("is_active"),
+        )
     )
+    # A version of its own, so with a key of its own.
+    withdrawn = engine.hash_keys(withdrawn, {dimension.version_key: dimension.version_parts})
+    return withdrawn.select(*delivered.collect_schema().names(), "is_active")
 
 
 def _derived(delivered: nw.LazyFrame, dimension: Dimension, most_frequent: Collection[str]) -> nw.LazyFrame:

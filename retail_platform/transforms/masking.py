@@ -3,6 +3,7 @@
 import narwhals as nw
 
 _HIDDEN = "***"
+_ADDRESS = r"^([^@\s])[^@\s]*@([^@\s]+)$"
 
 
 def mask_name(name: str) -> nw.Expr:
@@ -12,9 +13,9 @@ def mask_name(name: str) -> nw.Expr:
 
 def mask_email(name: str) -> nw.Expr:
     """`sarah.j@email.com` becomes `s***@email.com`; what is no address is hidden whole."""
-    masked = nw.col(name).str.replace_all(r"^(.)[^@]*@(.*)$", "$1" + _HIDDEN + "@$2")
+    masked = nw.col(name).str.replace_all(_ADDRESS, "$1" + _HIDDEN + "@$2")
     return (
-        nw.when(nw.col(name).str.contains("@", literal=True))
+        nw.when(nw.col(name).str.contains(_ADDRESS))
         .then(masked)
         .otherwise(nw.when(~nw.col(name).is_null()).then(nw.lit(_HIDDEN)))
     )

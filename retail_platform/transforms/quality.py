@@ -63,8 +63,8 @@ def tally(judged: nw.LazyFrame, rules: Sequence[Rule]) -> nw.LazyFrame:
     """Count a day's rows by their fate, and by rule.
 
     Returns:
-        One row per `partition_date`: `rows`, `superseded_rows`, `quarantined_rows`, `undated_rows` (quarantined for want
-        of a date), and one column per rule with the rows that break it. Superseded rows are held against no rule.
+        One row per `partition_date`: `rows`, `superseded_rows`, `quarantined_rows`, `undated_rows` (quarantined for
+        want of a date), and one column per rule with the rows that break it. Superseded rows are held against no rule.
     """
     counts = {
         SUPERSEDED_ROWS: nw.col(SUPERSEDED),

@@ -97,7 +97,6 @@ def test_runs_that_live_or_that_we_cannot_judge_are_left_alone(instance: dg.Dags
         "run again from the UI, with its parent's tags": _run(
             instance, {**dead, **LAUNCHED_HERE}, pid=os.getpid(), parent_run_id=parent
         ),
-        "queued": _run(instance, dead, status=dg.DagsterRunStatus.QUEUED),
     }
     before = {why: _status(instance, run_id) for why, run_id in left_alone.items()}
     assert release_orphans(instance) == []

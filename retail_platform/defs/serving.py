@@ -36,7 +36,7 @@ def serving() -> dg.Definitions:
             "warehouse": dg.AssetOut(
                 key=KEY,
                 dagster_type=dg.Nothing,
-                description="The DuckDB warehouse (warehouse/retail.duckdb): all tables of a run become visible at once.",
+                description="The DuckDB warehouse (warehouse/retail.duckdb): a run becomes visible as a whole.",
                 io_manager_key=IO_MANAGER,
                 kinds={"duckdb"},
             )
