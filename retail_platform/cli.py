@@ -150,3 +150,7 @@ def _told_errors() -> Iterator[None]:
             f"Interrupted after {time.monotonic() - started:.0f} s. What was finished stays; load again to go on."
         )
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    app()

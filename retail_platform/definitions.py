@@ -9,8 +9,7 @@ from dagster.components.core.component_tree import ComponentTree
 import retail_platform.defs
 from retail_platform.components.days import IO_MANAGER, PLATFORM
 from retail_platform.lake.io_manager import LakeIOManager
-from retail_platform.platform import Platform
-from retail_platform.settings import current_settings
+from retail_platform.platform import Platform, assembled_platform, assembling
 
 
 def build_defs(platform: Platform | None = None) -> dg.Definitions:
@@ -19,10 +18,10 @@ def build_defs(platform: Platform | None = None) -> dg.Definitions:
     Args:
         platform: The data folder to work on; that of the environment's settings by default.
     """
-    platform = platform or Platform.from_settings(current_settings())
+    platform = platform or assembled_platform()
     # From the module, not from a pyproject.toml above it: an installed wheel has none.
     tree = ComponentTree.from_module(retail_platform.defs, project_root=Path(__file__).parent)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), assembling(platform):
         # Loading a folder of definitions is not yet stable in 1.13; `test_definitions.py` pins what comes of it.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)

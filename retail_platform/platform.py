@@ -3,7 +3,9 @@
 Nothing is opened before it is used, so this can be built at import.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -20,7 +22,7 @@ from retail_platform.lake.parquet import LakeTable
 from retail_platform.lake.warehouse import Warehouse
 from retail_platform.landing.drops import Lane, lanes
 from retail_platform.landing.ledger import Ledger
-from retail_platform.settings import Settings
+from retail_platform.settings import Settings, current_settings
 from retail_platform.source_catalog import Words, load_sources
 from retail_platform.source_spec import SourceSpec
 
@@ -128,3 +130,24 @@ class Platform:
     def silver_tables(self, entity: str) -> list[LakeTable]:
         """The silver tables of an entity, of all sources that have it."""
         return [self.table(["silver", name, entity]) for name, spec in self.sources.items() if entity in spec.entities]
+
+
+_ASSEMBLED: ContextVar[Platform | None] = ContextVar("assembled", default=None)
+
+
+@contextmanager
+def assembling(platform: Platform) -> Iterator[None]:
+    """While it lasts, definitions are built for this platform."""
+    token = _ASSEMBLED.set(platform)
+    try:
+        yield
+    finally:
+        _ASSEMBLED.reset(token)
+
+
+def assembled_platform() -> Platform:
+    """The platform that definitions are being built for: the environment's, unless `assembling` names another.
+
+    Modules under `defs/` are loaded by folder and take no arguments, so this is how they learn it.
+    """
+    return _ASSEMBLED.get() or Platform.from_settings(current_settings())

@@ -18,6 +18,7 @@ from retail_platform.loading import Loader, LoadReport
 from retail_platform.platform import Platform
 from retail_platform.settings import Settings
 from retail_platform.source_catalog import load_sources
+from retail_platform.source_spec import SourceSpec
 
 TECHNICAL = ("created_at", "updated_at", "quarantined_at", "_dropped_at")
 """Columns that tell when something arrived: all else is the same for any order of arrival."""
@@ -26,9 +27,22 @@ TECHNICAL = ("created_at", "updated_at", "quarantined_at", "_dropped_at")
 class Shop:
     """A platform in a folder of its own, with a Dagster instance as shipped."""
 
-    def __init__(self, root: Path, **settings: object) -> None:
+    def __init__(
+        self, root: Path, *, feeds: Mapping[str, Mapping[str, object]] | None = None, **settings: object
+    ) -> None:
+        """Open a shop.
+
+        Args:
+            root: Its data folder.
+            feeds: By `source/feed`, what is declared otherwise than in the bundled sources (`{"delivery": "snapshot"}`).
+            settings: Settings other than the defaults.
+        """
         self.settings = Settings.model_validate({"data_dir": root, **settings})
-        self.platform = Platform(settings=self.settings, sources=load_sources(self.settings.sources))
+        sources = load_sources(self.settings.sources)
+        for name, changes in (feeds or {}).items():
+            source, feed = name.split("/")
+            sources[source] = _declared_otherwise(sources[source], feed, changes)
+        self.platform = Platform(settings=self.settings, sources=sources)
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +119,12 @@ class Shop:
             GROUP BY 1 ORDER BY 1
         """
         return dict(self.rows(sql))  # pyrefly: ignore[no-matching-overload] - two columns
+
+
+def _declared_otherwise(spec: SourceSpec, feed: str, changes: Mapping[str, object]) -> SourceSpec:
+    declared = spec.model_dump()
+    declared["feeds"][feed] |= changes
+    return SourceSpec.model_validate(declared)
 
 
 def shared_data() -> Path | None:

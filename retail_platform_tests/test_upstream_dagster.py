@@ -20,6 +20,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc import impl
+from dagster_graphql.schema.asset_checks import GrapheneAssetCheck
 
 from retail_platform.instance.event_log import (
     BATCH_SIZE_VARIABLE,
@@ -147,8 +148,14 @@ def test_report_days_exists_because_a_range_leaves_the_days_of_a_check_planned(i
     assert _check_rows(instance, partitions_def=DAYS) == {**planned, None: "SUCCEEDED"}
 
 
-def test_day_check_spec_partitions_checks_because_others_have_no_days(instance: dg.DagsterInstance) -> None:
-    assert _check_rows(instance, partitions_def=None) == {None: "SUCCEEDED"}
+def test_day_check_spec_costs_nothing_because_days_are_planned_for_every_check(instance: dg.DagsterInstance) -> None:
+    rows = _check_rows(instance, partitions_def=None)
+    assert sorted(filter(None, rows)) == ["2024-01-01", "2024-01-02", "2024-01-03"]
+
+
+def test_day_check_spec_partitions_checks_because_the_ui_shows_no_days_of_others() -> None:
+    source = inspect.getsource(GrapheneAssetCheck.resolve_partitionStatuses)
+    assert "if not self._asset_check.partitions_def_snapshot:\n            return None" in source
 
 
 def test_day_check_spec_silences_a_preview_warning() -> None:

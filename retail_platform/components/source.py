@@ -33,8 +33,8 @@ from retail_platform.landing.refining import (
     refine_days,
     refinery,
 )
-from retail_platform.platform import QUARANTINE_SUFFIX, Platform
-from retail_platform.settings import Settings, current_settings
+from retail_platform.platform import QUARANTINE_SUFFIX, Platform, assembled_platform
+from retail_platform.settings import Settings
 from retail_platform.source_spec import SourceSpec
 from retail_platform.transforms.quality import QUARANTINED_ROWS, ROWS, SUPERSEDED_ROWS
 
@@ -82,10 +82,10 @@ class RetailSource(dg.Component):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster's signature
         """The lane's assets and job, or nothing where the source is not active."""
-        settings = current_settings()
-        if settings.sources is not None and self.name not in settings.sources:
+        platform = assembled_platform()
+        if self.name not in platform.sources:
             return dg.Definitions()
-        return dg.Definitions(assets=lane_assets(self.name, self.spec, settings))
+        return dg.Definitions(assets=lane_assets(self.name, platform.sources[self.name], platform.settings))
 
 
 def lane_assets(source: str, spec: SourceSpec, settings: Settings) -> list[dg.AssetsDefinition]:

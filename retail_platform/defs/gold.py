@@ -10,9 +10,7 @@ import polars as pl
 from retail_platform.components.tables import Transform, table_asset
 from retail_platform.contracts.gold import DIM_DATE, FACT_SALES
 from retail_platform.contracts.silver import ENTITIES
-from retail_platform.platform import Platform
-from retail_platform.settings import current_settings
-from retail_platform.source_catalog import load_sources
+from retail_platform.platform import Platform, assembled_platform
 from retail_platform.transforms.calendar import describe_days
 from retail_platform.transforms.dimensions import DIMENSIONS, Dimension, members
 from retail_platform.transforms.facts import fact_sales
@@ -21,8 +19,8 @@ from retail_platform.transforms.facts import fact_sales
 @dg.definitions
 def gold() -> dg.Definitions:
     """Dimensions and facts."""
-    settings = current_settings()
-    sources = load_sources(settings.sources)
+    platform = assembled_platform()
+    settings, sources = platform.settings, platform.sources
 
     def of_all_sources(entity: str) -> dict[str, dg.AssetKey]:
         return {

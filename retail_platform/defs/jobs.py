@@ -2,9 +2,7 @@
 
 import dagster as dg
 
-from retail_platform.components.days import daily
-from retail_platform.settings import current_settings
-from retail_platform.source_catalog import load_sources
+from retail_platform.platform import assembled_platform
 
 DOWNSTREAM = dg.AssetSelection.key_prefixes(["gold"], ["marts"], ["serving"])
 
@@ -20,21 +18,17 @@ PUBLISH = "publish"
 @dg.definitions
 def jobs() -> dg.Definitions:
     """One job per active source."""
-    settings = current_settings()
-    partitions = daily(settings.start_date)
     loads = [
         dg.define_asset_job(
             job_name(source),
             selection=dg.AssetSelection.key_prefixes(["bronze", source], ["silver", source]) | DOWNSTREAM,
-            partitions_def=partitions,
             description=f"Takes days of {source} from landing to the warehouse. {spec.description}",
         )
-        for source, spec in load_sources(settings.sources).items()
+        for source, spec in assembled_platform().sources.items()
     ]
     publish = dg.define_asset_job(
         PUBLISH,
         selection=dg.AssetSelection.assets(["serving", "duckdb"]),
-        partitions_def=partitions,
         description="Brings the DuckDB warehouse up to date with the lake.",
     )
     return dg.Definitions(jobs=[*loads, publish])

@@ -8,8 +8,7 @@ import narwhals as nw
 
 from retail_platform.components.tables import table_asset
 from retail_platform.contracts.marts import DAILY_SALES
-from retail_platform.platform import Platform
-from retail_platform.settings import current_settings
+from retail_platform.platform import Platform, assembled_platform
 from retail_platform.transforms.marts import daily_sales
 
 
@@ -20,7 +19,7 @@ def marts() -> dg.Definitions:
         DAILY_SALES,
         inputs={"sales": dg.AssetKey(["gold", "fact_sales"])},
         transform=_daily_sales,
-        start=current_settings().start_date,
+        start=assembled_platform().settings.start_date,
         group="marts",
     )
     return dg.Definitions(assets=[daily])

@@ -11,10 +11,9 @@ from retail_platform.components.days import FINISHES, IO_MANAGER, TICKET, daily,
 from retail_platform.contracts.gold import GOLD
 from retail_platform.contracts.marts import MARTS
 from retail_platform.instance.day_checks import DayResult
-from retail_platform.platform import Platform
+from retail_platform.platform import Platform, assembled_platform
 from retail_platform.serving.duckdb import publish
 from retail_platform.serving.gold_checks import GOLD_CHECKS, count_facts, count_failures
-from retail_platform.settings import current_settings
 
 KEY = dg.AssetKey(["serving", "duckdb"])
 CHECKS = {
@@ -26,7 +25,7 @@ CHECKS = {
 @dg.definitions
 def serving() -> dg.Definitions:
     """The warehouse."""
-    partitions = daily(current_settings().start_date)
+    partitions = daily(assembled_platform().settings.start_date)
     tables = [dg.AssetKey([contract.layer, contract.name]) for contract in (*GOLD.values(), *MARTS.values())]
 
     @dg.multi_asset(

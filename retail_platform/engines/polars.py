@@ -1,7 +1,6 @@
 """The Polars engine: one machine, all its cores."""
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 
 import narwhals as nw
 import polars as pl
@@ -52,10 +51,9 @@ def _parsed(text: pl.Expr, how: Reading) -> pl.Expr:
 
 
 def _half_up(text: pl.Expr, dtype: pl.Decimal) -> pl.Expr:
-    # Polars reads "0.125" as 0.12, to the even cent; amounts are rounded half up, so a tie is pushed off the middle.
-    read = text.cast(pl.Decimal(_MOST_DIGITS, dtype.scale + _GUARD_DIGITS), strict=False)
-    push = pl.lit(Decimal(1).scaleb(-dtype.scale - _GUARD_DIGITS))
-    return (read + pl.when(read < 0).then(-push).otherwise(push)).cast(dtype, strict=False)
+    # By itself Polars reads "0.125" as 0.12, the even cent; amounts are rounded half up, on every engine.
+    exact = text.cast(pl.Decimal(_MOST_DIGITS, dtype.scale + _GUARD_DIGITS), strict=False)
+    return exact.round(dtype.scale, mode="half_away_from_zero").cast(dtype, strict=False)
 
 
 def _first_format(formats: Sequence[str], read: Callable[[str], pl.Expr]) -> pl.Expr:

@@ -103,7 +103,8 @@ class FastSqliteEventLogStorage(SqliteEventLogStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        os.environ.setdefault(BATCH_SIZE_VARIABLE, BATCH_SIZE)
+        # Dagster cannot read an empty one.
+        os.environ[BATCH_SIZE_VARIABLE] = os.environ.get(BATCH_SIZE_VARIABLE) or BATCH_SIZE
         self._engines = ShardEngines()
         self._tables: set[str] = set()
         self._asset_key_columns: set[str] = set()

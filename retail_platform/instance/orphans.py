@@ -1,8 +1,9 @@
 """Runs whose process is gone: nobody ends them, and their pools stay taken, so the next run of a table waits for ever.
 
-Dagster's default launcher has no health check. A killed or powered-off run stays STARTED, and keeps the pool of the
-table it was writing. `release_orphans` finds such runs by their process, on this host only, and never touches a run
-whose process lives, or of which it cannot tell.
+A code server fails those of its own runs that are killed. But when it goes down with them (a power cut, a killed
+container), or where a headless load was killed, nobody does: the run stays STARTED, and keeps the pool of the table it
+was writing. `release_orphans` finds such runs by their process, on this host only, and never touches a run whose
+process lives, or of which it cannot tell.
 """
 
 import json

@@ -103,7 +103,7 @@ def _eager(frame: Frame) -> pl.DataFrame:
 
 
 def _declared(frame: pl.DataFrame, table: LakeTable) -> pl.DataFrame:
-    """The table's own types: pandas has no dates and may have no decimals, and a day that is a timestamp has no file."""
+    """The table's own types: pandas has no dates, and a day that is a timestamp would find no file."""
     return frame.cast({name: dtype for name, dtype in table.schema.items() if name in frame.columns})
 
 

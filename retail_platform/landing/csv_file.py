@@ -8,7 +8,7 @@ rejects), DuckDB 8.5 s (it sniffs each file); with all that is done here, 0.9 s.
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,11 +59,19 @@ class CsvContent:
 
 @dataclass(frozen=True, kw_only=True)
 class HeaderMatch:
-    """How a header differs from the expected columns: a renamed column is in neither `missing` nor `unknown`."""
+    """How a header differs from the expected columns.
+
+    Attributes:
+        missing: expected columns that are not there.
+        unknown: columns that nobody expects.
+        renamed: found name -> expected name, where they are surely the same; in neither `missing` nor `unknown`.
+        similar: found name -> expected name, where they look alike; in both, since that is a guess.
+    """
 
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
     renamed: Mapping[str, str]
+    similar: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,22 +119,23 @@ def read_csv(
 def match_header(header: Sequence[str], expected: Sequence[str]) -> HeaderMatch:
     """Compare a header with the expected columns.
 
-    A column is renamed when it is equal but for letter case, spaces, underscores and dashes, or when one missing and
-    one unknown name resemble each other and no third (`custmer_id`; names that differ in a digit do not).
+    A column is renamed when it is equal but for letter case, spaces, underscores and dashes. It is similar when one
+    missing and one unknown name resemble each other and no third: `custmer_id`, but also `county` and `country`.
     """
     missing = [name for name in expected if name not in header]
     unknown = [name for name in header if name not in expected]
-    renamed: dict[str, str] = {}
-    for is_alike in (_is_same_name, _is_similar_name):
-        pairs = [(found, name) for found in unknown for name in missing if is_alike(found, name)]
-        renamed |= {found: name for found, name in pairs if _is_only_pair(found, name, pairs)}
-        missing = [name for name in missing if name not in renamed.values()]
-        unknown = [name for name in unknown if name not in renamed]
-    return HeaderMatch(missing=tuple(missing), unknown=tuple(unknown), renamed=renamed)
+    renamed = _only_pairs(unknown, missing, _is_same_name)
+    missing = [name for name in missing if name not in renamed.values()]
+    unknown = [name for name in unknown if name not in renamed]
+    similar = _only_pairs(unknown, missing, _is_similar_name)
+    return HeaderMatch(missing=tuple(missing), unknown=tuple(unknown), renamed=renamed, similar=similar)
 
 
-def _is_only_pair(found: str, name: str, pairs: Sequence[tuple[str, str]]) -> bool:
-    return sum(found == other or name == wanted for other, wanted in pairs) == 1
+def _only_pairs(unknown: Sequence[str], missing: Sequence[str], is_alike: Callable[[str, str], bool]) -> dict[str, str]:
+    pairs = [(found, name) for found in unknown for name in missing if is_alike(found, name)]
+    return {
+        found: name for found, name in pairs if sum(found == other or name == wanted for other, wanted in pairs) == 1
+    }
 
 
 def _is_same_name(one: str, other: str) -> bool:

@@ -130,7 +130,11 @@ class Lane:
             malformed_rows=malformed,
             message="; ".join(csv.notes),
             new_columns=", ".join(match.unknown),
-            renamed_columns=", ".join(f"{found} (was {name})" for found, name in match.renamed.items()),
+            renamed_columns=", ".join(
+                f"{found} ({how} {name})"
+                for how, pairs in (("is", match.renamed), ("perhaps", match.similar))
+                for found, name in pairs.items()
+            ),
             missing_columns=", ".join(name for name in match.missing if name in feed.columns),
         )
         if drop.missing_columns:
@@ -312,7 +316,8 @@ def _hash(*parts: str) -> str:
 
 def _missing_columns(drop: Drop, csv: CsvContent) -> str:
     return (
-        f"the header lacks {drop.missing_columns}; it has {', '.join(csv.header)}. Deliver the file with these "
+        f"the header lacks {drop.missing_columns}; it has {', '.join(csv.header)}"
+        f"{f'. Renamed: {drop.renamed_columns}' if drop.renamed_columns else ''}. Deliver the file with these "
         "columns or, if the source has changed for good, adapt the feed's `columns` in its defs.yaml."
     )
 

@@ -25,7 +25,8 @@ def fact_sales(orders: nw.LazyFrame, *, restocking_fee_rate: Decimal, engine: En
         {"customer_key": ["source_system", "customer_id"], "product_key": ["source_system", "product_id"]},
     )
     is_refund = nw.col("total_amount") < 0
-    fee = to_cents(nw.col("total_amount").abs() * nw.lit(restocking_fee_rate))
+    # Widened first: Polars gives a product the decimals of its factors, and would round 1.005 to the even cent.
+    fee = to_cents(nw.col("total_amount").abs().cast(nw.Decimal(38, 6)) * nw.lit(restocking_fee_rate))
     lines = lines.with_columns(
         date_key(nw.col("order_date")).alias("date_key"),
         _known("customer_key", "customer_id"),

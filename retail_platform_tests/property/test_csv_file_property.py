@@ -74,7 +74,7 @@ def is_utf_8(content: bytes) -> bool:
     return True
 
 
-@settings(deadline=None, max_examples=3000)
+@settings(deadline=None, max_examples=200)
 @given(written_files())
 def test_a_written_table_comes_back_equal(file: WrittenFile):
     content = read_csv(file.content, expected=file.header, encoding=file.encoding, delimiter=file.delimiter_to_declare)
@@ -83,7 +83,7 @@ def test_a_written_table_comes_back_equal(file: WrittenFile):
     assert content.delimiter == file.delimiter
 
 
-@settings(deadline=None, max_examples=3000)
+@settings(deadline=None, max_examples=200)
 @given(written_files())
 def test_the_encoding_is_found_where_the_bytes_tell_it(file: WrittenFile):
     # Latin-1 says nothing of itself, nor does text in cp1252 that happens to be valid UTF-8.
@@ -97,7 +97,7 @@ def test_the_encoding_is_found_where_the_bytes_tell_it(file: WrittenFile):
     )
 
 
-@settings(deadline=None, max_examples=3000)
+@settings(deadline=None, max_examples=200)
 @given(written_files(), st.data())
 def test_a_file_cut_off_anywhere_keeps_every_complete_record(file: WrittenFile, data: st.DataObject):
     cut = data.draw(st.integers(0, len(file.content)), label="cut")
@@ -113,7 +113,7 @@ def test_a_file_cut_off_anywhere_keeps_every_complete_record(file: WrittenFile, 
         assert_frame_equal(kept, expected_rows(file, complete))
 
 
-@settings(deadline=None, max_examples=3000)
+@settings(deadline=None, max_examples=200)
 @given(
     st.binary(max_size=60) | st.lists(AWKWARD, max_size=40).map(lambda parts: "a,b\n" + "".join(parts)).map(str.encode)
 )

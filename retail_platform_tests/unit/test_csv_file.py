@@ -198,18 +198,23 @@ class TestHeaders:
     @pytest.mark.parametrize(
         ("header", "match"),
         [
-            (AB, HeaderMatch(missing=(), unknown=(), renamed={})),
-            (("a",), HeaderMatch(missing=("b",), unknown=(), renamed={})),
-            (("b", "z", "a"), HeaderMatch(missing=(), unknown=("z",), renamed={})),
-            (("A", "b"), HeaderMatch(missing=(), unknown=(), renamed={"A": "a"})),
+            (AB, HeaderMatch(missing=(), unknown=(), renamed={}, similar={})),
+            (("a",), HeaderMatch(missing=("b",), unknown=(), renamed={}, similar={})),
+            (("b", "z", "a"), HeaderMatch(missing=(), unknown=("z",), renamed={}, similar={})),
+            (("A", "b"), HeaderMatch(missing=(), unknown=(), renamed={"A": "a"}, similar={})),
         ],
     )
     def test_missing_unknown_and_renamed(self, header, match):
         assert match_header(header, AB) == match
 
-    @pytest.mark.parametrize("found", ["Order ID", "ORDER-ID", "orderId", "oder_id"])
+    @pytest.mark.parametrize("found", ["Order ID", "ORDER-ID", "orderId"])
     def test_another_spelling_is_a_renamed_column(self, found):
         assert match_header((found,), ("order_id",)).renamed == {found: "order_id"}
+
+    @pytest.mark.parametrize(("found", "expected"), [("oder_id", "order_id"), ("county", "country")])
+    def test_a_name_that_looks_alike_is_a_guess(self, found, expected):
+        similar = HeaderMatch(missing=(expected,), unknown=(found,), renamed={}, similar={found: expected})
+        assert match_header((found,), (expected,)) == similar
 
     @pytest.mark.parametrize(
         ("header", "expected"),
@@ -217,7 +222,7 @@ class TestHeaders:
         ids=["another digit", "two resemble it", "two are it"],
     )
     def test_what_may_be_another_column_is_not_called_renamed(self, header, expected):
-        assert match_header(header, expected) == HeaderMatch(missing=expected, unknown=header, renamed={})
+        assert match_header(header, expected) == HeaderMatch(missing=expected, unknown=header, renamed={}, similar={})
 
 
 class TestUnreadableFiles:

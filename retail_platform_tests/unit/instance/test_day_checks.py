@@ -14,7 +14,11 @@ ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 def _statuses(instance: dg.DagsterInstance) -> Mapping[str, str]:
     """The status per day that the UI shows (GraphQL's `partitionStatuses` asks the same)."""
     state = instance.event_log_storage.get_asset_check_state([(PRICE, DAYS)])[PRICE]
-    return {day: status.value for status, subset in state.subsets.items() for day in subset.value.get_partition_keys()}
+    return {
+        day: status.value
+        for status, subset in state.subsets.items()
+        for day in subset.subset_value.get_partition_keys()
+    }
 
 
 def test_a_failed_day_of_a_range_is_the_only_one_shown_as_failed(instance: dg.DagsterInstance) -> None:

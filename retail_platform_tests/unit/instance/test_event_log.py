@@ -45,6 +45,11 @@ def _month(instance: dg.DagsterInstance) -> list[str]:
     ]
 
 
+def _log(instance: dg.DagsterInstance) -> SqliteEventLogStorage:
+    assert isinstance(instance.event_log_storage, SqliteEventLogStorage)
+    return instance.event_log_storage
+
+
 def _rows(storage: SqliteEventLogStorage, shard: str) -> dict[str, list[dict[str, Any]]]:
     with storage.run_connection(shard) as connection:
         return {
@@ -91,7 +96,8 @@ def _answers(instance: dg.DagsterInstance, run_ids: list[str]) -> dict[str, Any]
         },
         "check states": {
             str(key): {
-                status.value: sorted(subset.value.get_partition_keys()) for status, subset in state.subsets.items()
+                status.value: sorted(subset.subset_value.get_partition_keys())
+                for status, subset in state.subsets.items()
             }
             for key, state in states.items()
         },
@@ -130,8 +136,8 @@ def test_range_rerun_and_single_day_leave_the_rows_and_answers_of_the_stock_stor
     assert isinstance(instance.event_log_storage, FastSqliteEventLogStorage)
     assert type(stock_instance.event_log_storage) is SqliteEventLogStorage
     for our_shard, stock_shard in zip(["index", *ours], ["index", *stock], strict=True):
-        our_rows = _rows(instance.event_log_storage, our_shard)
-        stock_rows = _rows(stock_instance.event_log_storage, stock_shard)
+        our_rows = _rows(_log(instance), our_shard)
+        stock_rows = _rows(_log(stock_instance), stock_shard)
         for table in TABLES:
             assert our_rows[table] == stock_rows[table], (our_shard, table)
     assert _answers(instance, ours) == _answers(stock_instance, stock)
@@ -161,7 +167,7 @@ def test_every_day_of_a_rerun_has_the_status_of_the_last_run(instance: dg.Dagste
 
 
 def test_a_batch_is_stored_whole_or_not_at_all(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = instance.event_log_storage
+    log = _log(instance)
     run_id = _load(instance, Till(), "2024-01-01", "2024-01-02")
     events = log.get_logs_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     before = _rows(log, "index"), _rows(log, run_id)
@@ -176,7 +182,7 @@ def test_a_batch_is_stored_whole_or_not_at_all(instance: dg.DagsterInstance, mon
 
 
 def test_a_check_planned_twice_for_a_day_is_an_error_as_it_is_in_stock(instance: dg.DagsterInstance) -> None:
-    log = instance.event_log_storage
+    log = _log(instance)
     run_id = _load(instance, Till(), "2024-01-01", "2024-01-02")
     final = log.get_logs_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)[-1]
     with log.index_connection() as connection:

@@ -8,6 +8,7 @@ import dagster as dg
 import psutil
 import pytest
 
+from retail_platform.instance.event_log import FastSqliteEventLogStorage
 from retail_platform.instance.headless import run_range
 from retail_platform_tests.unit.instance.till import JOB, SALES, TILL, Till
 
@@ -142,6 +143,7 @@ def test_two_processes_take_turns_on_a_table_and_lose_no_event(
     for run in runs:
         stored = instance.get_asset_partitions_for_run(run.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION)
         assert {str(key): len(days) for key, days in stored.items()} == {str(TILL): 20, str(SALES): 20}
+    assert isinstance(instance.event_log_storage, FastSqliteEventLogStorage)
     with instance.event_log_storage.index_connection() as connection:
         counts = connection.exec_driver_sql(
             "SELECT run_id, execution_status, count(*) FROM asset_check_executions GROUP BY 1, 2"

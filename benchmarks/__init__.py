@@ -1,0 +1,1 @@
+"""Measurements that the README and the notes quote; each is a command of its own."""
