@@ -1,6 +1,7 @@
 """Reads the declarations of sources (`defs/sources/<name>/defs.yaml`), without Dagster and without touching data."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -92,6 +93,8 @@ def _explain(problem: Mapping[str, Any], positions: SourcePositionTree) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = _not_among(str(path[-1]), _fields_at(path[:-1]))
+    elif isinstance(problem["input"], bool | int | float | date):
+        message += f", not {problem['input']!r}: in YAML yes, no, on, off, numbers and dates are text only in quotes"
     return _at(positions, [*path, *(named.split(".") if named else ())], message)
 
 

@@ -4,10 +4,12 @@ These models are the whole vocabulary of that file. They hold no Dagster and rea
 component all work from them.
 """
 
+import codecs
+import zoneinfo
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 Kind = Literal["transactional", "master"]
@@ -51,6 +53,15 @@ class FeedSpec(Spec):
     )
     delimiter: Literal[",", ";", "\t", "|"] | None = Field(default=None, description="Found out when not given.")
     encoding: str | None = Field(default=None, description="Found out when not given.")
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_exists(cls, name: str | None) -> str | None:
+        try:
+            codecs.lookup(name or "utf-8")
+        except LookupError as error:
+            raise ValueError(f"{name!r} is no encoding: write for example utf-8, cp1252 or utf-16") from error
+        return name
 
     @property
     def all_columns(self) -> tuple[str, ...]:
@@ -127,6 +138,13 @@ class SourceSpec(Spec):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(description="ISO 4217, of its amounts.")
     feeds: Annotated[Mapping[Name, FeedSpec], Field(min_length=1)]
     entities: Annotated[Mapping[EntityName, EntitySpec], Field(min_length=1)]
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, name: str) -> str:
+        if name not in zoneinfo.available_timezones():
+            raise ValueError(f"{name!r} is no time zone: write its IANA name, for example Europe/London")
+        return name
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:

@@ -82,9 +82,10 @@ class Shop:
         """Look at landing, and take what is new into the ledger."""
         return {name: lane.scan() for name, lane in self.platform.lanes.items()}
 
-    def load(self, *sources: str) -> LoadReport:
-        """Take everything new to the warehouse."""
-        self.scan()
+    def load(self, *sources: str, scan: bool = True) -> LoadReport:
+        """Take everything new to the warehouse; without `scan`, what the ledger knows already."""
+        if scan:
+            self.scan()
         loader = Loader(
             platform=self.platform, definitions=self.definitions, instance=self.instance, on_step=lambda *_: None
         )
@@ -113,12 +114,27 @@ class Shop:
         return found
 
     def checks(self, check: str) -> dict[object, object]:
-        """Whether a check passed, by day, as its newest result says."""
+        """Whether a check passed, by day, on every table that has it, as its newest results say."""
         sql = f"""
-            SELECT partition, arg_max(passed, checked_at) FROM ops.check_results WHERE check_name = '{check}'
-            GROUP BY 1 ORDER BY 1
+            WITH newest AS (
+                SELECT asset, partition, arg_max(passed, checked_at) AS passed FROM ops.check_results
+                WHERE check_name = '{check}' GROUP BY ALL
+            )
+            SELECT partition, bool_and(passed) FROM newest GROUP BY 1 ORDER BY 1
         """
         return dict(self.rows(sql))  # pyrefly: ignore[no-matching-overload] - two columns
+
+    def evaluations(self, asset: str, check: str) -> dict[date, dg.AssetCheckEvaluation]:
+        """The newest result of a check of an asset (`bronze/storefront/orders`) for each day, as Dagster has it."""
+        key = dg.AssetCheckKey(dg.AssetKey(asset.split("/")), check)
+        found: dict[date, dg.AssetCheckEvaluation] = {}
+        for record in self.instance.event_log_storage.get_asset_check_execution_history(key, limit=10_000):
+            event = record.event.dagster_event if record.event else None
+            if event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                evaluation = event.asset_check_evaluation_data
+                if evaluation.partition is not None:
+                    found.setdefault(date.fromisoformat(evaluation.partition), evaluation)
+        return found
 
 
 def _declared_otherwise(spec: SourceSpec, feed: str, changes: Mapping[str, object]) -> SourceSpec:

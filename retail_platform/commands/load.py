@@ -27,14 +27,14 @@ def load(out: Console, err: Console, *, source: str | None, first: date | None, 
     started = time.monotonic()
     landing = open_landing()
     sources = landing.named(source)
-    new = _scan(landing, sources, out, err)
+    new, unreadable = _scan(landing, sources, out, err)
     work = plan(landing.ledger, landing.settings, sources, first=first, last=last)
     report = None
     if work or not (landing.settings.warehouse_dir / "retail.duckdb").exists():
         report = _run(sources, err, first=first, last=last, work_days=bool(work))
         for error in report.errors:
             err.print(f"[red]failed[/red] {escape(error)}")
-    undone = _tell_undone(landing, sources, out) + len(report.errors if report else [])
+    undone = unreadable + _tell_undone(landing, sources, out) + len(report.errors if report else [])
     seconds = time.monotonic() - started
     if report is None:
         out.print(f"Nothing to do: {new} new files, and all {len(sources)} sources are up to date ({seconds:.1f} s).")
@@ -55,21 +55,26 @@ def rebuild(out: Console) -> None:
     out.print(f"Rebuilt {report.version} from the lake in {report.seconds:.1f} s.", markup=False)
 
 
-def _scan(landing: Landing, sources: Iterable[str], out: Console, err: Console) -> int:
+def _scan(landing: Landing, sources: Iterable[str], out: Console, err: Console) -> tuple[int, int]:
+    """Take what is new into the ledger; how many drops that are, and how many files could not be read."""
     new: list[Drop] = []
-    ignored: list[str] = []
+    ignored: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
     with err.status("Looking at landing ...") as shown:
         for name in sources:
             shown.update(f"Looking at landing/{name} ...")
             found = landing.lanes[name].scan()
             new += found.new
-            ignored += found.ignored
+            ignored |= found.ignored
+            unreadable |= found.unreadable
     for drop in new:
         if drop.message and drop.status == "pending":
             out.print(f"[yellow]note[/yellow] {escape(drop.path)}: {escape(drop.message)}")
-    for path in ignored:
-        out.print(f"[yellow]ignored[/yellow] {escape(path)}: its name does not end in .csv")
-    return len(new)
+    for path, why in ignored.items():
+        out.print(f"[yellow]ignored[/yellow] {escape(path)}: {why}")
+    for path, why in unreadable.items():
+        out.print(f"[red]unreadable[/red] {escape(path)}: {escape(why)}")
+    return len(new), len(unreadable)
 
 
 def _run(sources: list[str], err: Console, *, first: date | None, last: date | None, work_days: bool) -> "LoadReport":

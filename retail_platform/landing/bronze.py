@@ -15,6 +15,7 @@ from retail_platform.landing.filing import file_rows, index_entries
 from retail_platform.landing.ledger import Drop
 
 _BATCH_ROWS = 500_000
+_GONE = "the file has gone or changed before it was loaded: deliver it again"
 
 
 def bronze_batches(lane: Lane, feed: str, *, first: date, last: date, problems: list[str]) -> Iterator[FileRows]:
@@ -38,9 +39,8 @@ def bronze_batches(lane: Lane, feed: str, *, first: date, last: date, problems: 
         rows = _read(lane, drop)
         if rows is None:
             if drop.drop_id not in loaded:
-                problems.append(
-                    f"{drop.path}: the file has gone or changed before it was loaded; it is looked at again."
-                )
+                lane.ledger.reject(drop.drop_id, _GONE)
+                problems.append(f"{drop.path}: {_GONE}")
             continue  # bronze keeps what the file delivered
         in_range = [day for day in days[drop.drop_id] if first <= day <= last]
         gathered.append((drop, rows.filter(pl.col(PARTITION_DATE).is_in(in_range)), in_range))

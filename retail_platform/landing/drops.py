@@ -7,7 +7,7 @@ before, whether it must be held until somebody has looked. Nothing is written to
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -42,11 +42,19 @@ class LandingFile:
 
 @dataclass(kw_only=True)
 class ScanReport:
-    """What a look at a source's landing folder found."""
+    """What a look at a source's landing folder found.
+
+    Attributes:
+        files: How many files there are.
+        new: The drops that were taken into the ledger.
+        ignored: What is no CSV file: path -> why.
+        unreadable: What the operating system would not let us read: path -> why. It is tried again at every look.
+    """
 
     files: int = 0
     new: list[Drop] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +86,20 @@ class Lane:
         """Look for new and changed files, and take them into the ledger. One bad file never hides another."""
         report = ScanReport()
         known = self.ledger.file_states(self.source)
+        # What was rejected is tried again: the declaration may have been put right since, or the file have come back.
+        rejected = {drop.drop_id for drop in self.ledger.drops(source=self.source, statuses=("rejected",))}
         for file in sorted(self._files(report), key=lambda file: file.path):
             report.files += 1
             state = known.get(file.path)
-            if state is None or (state.size, state.modified_ns) != (file.size, file.modified_ns):
-                drop = self._look_at(file, state)
+            is_known = state is not None and (state.size, state.modified_ns) == (file.size, file.modified_ns)
+            if state is None or not is_known or state.drop_id in rejected:
+                try:
+                    drop = self._look_at(file, state)
+                except FileNotFoundError:
+                    continue  # it went while we looked, and so delivered nothing
+                except OSError as error:
+                    report.unreadable[file.path] = error.strerror or str(error)
+                    continue
                 if drop is not None:
                     report.new.append(drop)
         return report
@@ -90,7 +107,7 @@ class Lane:
     def _files(self, report: ScanReport) -> Iterator[LandingFile]:
         for feed in self.spec.feeds:
             root = self.settings.landing_dir / self.source / feed
-            for folder, folders, names in os.walk(root):
+            for folder, folders, names in os.walk(root, onerror=lambda error: self._note_folder(report, error)):
                 folders[:] = sorted(name for name in folders if not name.startswith("."))
                 for name in names:
                     path = Path(folder) / name
@@ -98,10 +115,19 @@ class Lane:
                     if name.startswith(".") or name.lower().endswith(_UNFINISHED):
                         continue
                     if not name.lower().endswith(".csv"):
-                        report.ignored.append(relative)
+                        report.ignored[relative] = "its name does not end in .csv"
+                        continue
+                    if not path.is_file():
+                        report.ignored[relative] = "it is no file: a dead link, a pipe, or gone by now"
                         continue
                     stat = path.stat()
                     yield LandingFile(path=relative, feed=feed, size=stat.st_size, modified_ns=stat.st_mtime_ns)
+
+    def _note_folder(self, report: ScanReport, error: OSError) -> None:
+        """A folder that cannot be listed hides files, so it is told; one that is not there does not."""
+        if not isinstance(error, FileNotFoundError):
+            folder = Path(error.filename).relative_to(self.settings.landing_dir).as_posix()
+            report.unreadable[folder] = error.strerror or str(error)
 
     # Registering
 
@@ -109,18 +135,21 @@ class Lane:
         content = self.landing_file(file.path).read_bytes()
         drop = self._identify(file, content)
         state = FileState(size=file.size, modified_ns=file.modified_ns, drop_id=drop.drop_id)
-        if before is not None and self._is_same_content(before, drop):
-            self.ledger.note_file(file.path, self.source, replace(state, drop_id=before.drop_id))
+        known = self._same_content(before, drop)
+        if known is not None and known.status != "rejected":
+            self.ledger.note_file(file.path, self.source, replace(state, drop_id=known.drop_id))
             return None
         drop = self._as_first_seen(drop)
         feed = self.spec.feeds[file.feed]
         try:
             csv = self.read(content, file.feed)
         except UnreadableFile as error:
-            return self._reject(drop, state, str(error))
-        return self._register(drop, state, csv, feed)
+            return self._reject(drop, state, str(error), known=known)
+        return self._register(drop, state, csv, feed, known=known)
 
-    def _register(self, drop: Drop, state: FileState, csv: CsvContent, feed: FeedSpec) -> Drop:
+    def _register(
+        self, drop: Drop, state: FileState, csv: CsvContent, feed: FeedSpec, *, known: Drop | None
+    ) -> Drop | None:
         match = match_header(csv.header, feed.all_columns)
         rows = csv.rows.rename(dict(match.renamed))
         malformed = rows[MALFORMED].count()
@@ -138,33 +167,41 @@ class Lane:
             missing_columns=", ".join(name for name in match.missing if name in feed.columns),
         )
         if drop.missing_columns:
-            return self._reject(drop, state, _missing_columns(drop, csv))
+            return self._reject(drop, state, _missing_columns(drop, csv), known=known)
         filed = file_rows(rows, feed, drop, start=self.settings.start_date)
         days = dict(filed.group_by(PARTITION_DATE).len().iter_rows())
         predecessors = self._predecessors(drop, feed)
-        days = dict.fromkeys(self._days_of(predecessors), 0) | days
+        # A file without rows has a day, too, on which it is loaded and its remark shows.
+        days = (dict.fromkeys(self._days_of(predecessors), 0) | days) or {drop.drop_date: 0}
         old = self._keys_of(predecessors, drop.feed)
         lost = old.join(filed.lazy().select(KEY), on=KEY, how="anti").collect().height
         total = old.collect().height
+        set_aside = self._set_aside(drop)
+        complained = self._days_of([old for old in [*set_aside, known] if old and old.status == "rejected"])
         if total and lost / total > self.settings.rewrite_hold_share:
             drop = replace(drop, status="held", message=_held(drop, lost, total))
-            self.ledger.register(drop, state, days=days, replaces=self._set_aside(drop), dirty=())
+            self.ledger.register(drop, state, days=days, replaces=_ids(set_aside), dirty=complained)
             return drop
         changed = pl.concat([old, filed.lazy().select(KEY).drop_nulls()]).unique()
         self.ledger.register(
             drop,
             state,
             days=days,
-            replaces=[*(old_drop.drop_id for old_drop in predecessors), *self._set_aside(drop)],
-            dirty=set(days) | self.affected_days(drop.feed, changed, {drop.drop_date}),
+            replaces=_ids([*predecessors, *set_aside]),
+            dirty=set(days) | complained | self.affected_days(drop.feed, changed, {drop.drop_date}),
         )
         return drop
 
-    def _reject(self, drop: Drop, state: FileState, message: str) -> Drop:
+    def _reject(self, drop: Drop, state: FileState, message: str, *, known: Drop | None) -> Drop | None:
         """Nothing of the file is taken; its drop date is run, so that the day's checks show it."""
+        if known is not None and known.message == message:
+            self.ledger.note_file(drop.path, self.source, replace(state, drop_id=known.drop_id))
+            return None
         drop = replace(drop, status="rejected", message=message)
+        set_aside = self._set_aside(drop)
         days = {drop.drop_date: 0}
-        self.ledger.register(drop, state, days=days, replaces=self._set_aside(drop), dirty=days)
+        dirty = set(days) | self._days_of(set_aside)
+        self.ledger.register(drop, state, days=days, replaces=_ids(set_aside), dirty=dirty)
         return drop
 
     def accept(self, drop_id: str) -> Drop:
@@ -257,9 +294,10 @@ class Lane:
                     return named
         return None
 
-    def _is_same_content(self, before: FileState, drop: Drop) -> bool:
-        known = self.ledger.drops(drop_ids=[before.drop_id])
-        return bool(known) and known[0].fingerprint == drop.fingerprint and known[0].status != "replaced"
+    def _same_content(self, before: FileState | None, drop: Drop) -> Drop | None:
+        """The drop that the file was when last looked at, if its content is still that."""
+        known = self.ledger.drops(drop_ids=[before.drop_id]) if before else []
+        return next((old for old in known if old.fingerprint == drop.fingerprint and old.status != "replaced"), None)
 
     def _as_first_seen(self, drop: Drop) -> Drop:
         """A content that comes back keeps the drop date that it had."""
@@ -288,10 +326,10 @@ class Lane:
             if old.drop_id != drop.drop_id and (feed.kind == "transactional" or old.drop_date == drop.drop_date)
         ]
 
-    def _set_aside(self, drop: Drop) -> list[str]:
+    def _set_aside(self, drop: Drop) -> list[Drop]:
         """Earlier contents of the path that never went through, and need not be spoken of any more."""
         waiting = self.ledger.drops(path=drop.path, statuses=("held", "rejected"))
-        return [old.drop_id for old in waiting if old.drop_id != drop.drop_id]
+        return [old for old in waiting if old.drop_id != drop.drop_id]
 
     def _days_of(self, drops: list[Drop]) -> set[date]:
         days = self.ledger.days_of([drop.drop_id for drop in drops])
@@ -308,6 +346,10 @@ class Lane:
 def lanes(sources: Mapping[str, SourceSpec], settings: Settings, ledger: Ledger) -> dict[str, Lane]:
     """A lane for each source."""
     return {name: Lane(source=name, spec=spec, settings=settings, ledger=ledger) for name, spec in sources.items()}
+
+
+def _ids(drops: Iterable[Drop]) -> list[str]:
+    return [drop.drop_id for drop in drops]
 
 
 def _hash(*parts: str) -> str:

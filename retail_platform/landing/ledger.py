@@ -257,6 +257,12 @@ class Ledger:
             con.execute(sa.update(DROPS).where(DROPS.c.drop_id == drop_id).values(values))
             _add_dirty(con, source, dirty, reason=f"drop {drop_id} accepted")
 
+    def reject(self, drop_id: str, message: str) -> None:
+        """Give up a drop that cannot be loaded; one that something else has replaced stays so."""
+        with self.writing() as con:
+            is_pending = (DROPS.c.drop_id == drop_id) & (DROPS.c.status == "pending")
+            con.execute(sa.update(DROPS).where(is_pending).values(status="rejected", message=message))
+
     def drop(self, drop_id: str) -> Drop:
         """One drop.
 
