@@ -137,12 +137,13 @@ def _day(moment: datetime | None) -> date | None:
 def _told_errors() -> Iterator[None]:
     """Mistakes of the user's are told in a sentence; anything else is ours, and shows its traceback."""
     from retail_platform.commands.console import UserError
+    from retail_platform.settings import SettingsError
     from retail_platform.source_catalog import DeclarationError
 
     started = time.monotonic()
     try:
         yield
-    except (DeclarationError, UserError) as error:
+    except (DeclarationError, SettingsError, UserError) as error:
         err.print(str(error), style="red", markup=False)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -60,7 +60,7 @@ class Platform:
             DeclarationError: a source is declared wrongly.
         """
         words = {
-            name: Words(columns=list(contract.schema), rules=[rule.name for rule in contract.rules])
+            name: Words(columns=contract.declarable, rules=[rule.name for rule in contract.rules])
             for name, contract in ENTITIES.items()
         }
         return cls(settings=settings, sources=load_sources(settings.sources, words=words))

@@ -10,8 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """A setting in the environment is wrong; the message names the variable, its value and the problem."""
 
 
 class Settings(BaseSettings):
@@ -82,5 +87,16 @@ class Settings(BaseSettings):
 
 @cache
 def current_settings() -> Settings:
-    """The settings of this process, read from the environment once."""
-    return Settings()
+    """The settings of this process, read from the environment once.
+
+    Raises:
+        SettingsError: a variable holds what it cannot.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_explain, error.errors()))) from error
+
+
+def _explain(problem: ErrorDetails) -> str:
+    return f"RETAIL_{problem['loc'][0]!s}".upper() + f" is {problem['input']!r}: {problem['msg']}"

@@ -93,7 +93,7 @@ def _explain(problem: Mapping[str, Any], positions: SourcePositionTree) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = _not_among(str(path[-1]), _fields_at(path[:-1]))
-    elif isinstance(problem["input"], bool | int | float | date):
+    elif problem["type"] in {"string_type", "model_type"} and isinstance(problem["input"], bool | int | float | date):
         message += f", not {problem['input']!r}: in YAML yes, no, on, off, numbers and dates are text only in quotes"
     return _at(positions, [*path, *(named.split(".") if named else ())], message)
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +34,7 @@ class Shop:
 
         Args:
             root: Its data folder.
-            feeds: By `source/feed`, what is declared otherwise than in the bundled sources (`{"delivery": "snapshot"}`).
+            feeds: By `source/feed`, what is declared otherwise than in the bundle (`{"delivery": "snapshot"}`).
             settings: Settings other than the defaults.
         """
         self.settings = Settings.model_validate({"data_dir": root, **settings})

@@ -76,7 +76,7 @@ OWN = {
 
 
 def layer(module: str) -> int:
-    return LAYERS.index(module.split(".")[0])
+    return LAYERS.index(module.split(".", maxsplit=1)[0])
 
 
 def libraries(module: str) -> set[str]:

@@ -17,6 +17,8 @@ from retail_platform.settings import current_settings
 def list_reasons(out: Console, *, source: str | None, first: date | None, last: date | None) -> None:
     """Count quarantined rows by source, entity and reason."""
     platform = Platform.from_settings(current_settings())
+    if source is not None and source not in platform.sources:
+        raise UserError(f"There is no source {source}; active sources are {', '.join(platform.sources)}.")
     rows = [line for line in _count(platform, first, last) if source in (None, line[0])]
     if not rows:
         out.print("Quarantine is empty.")

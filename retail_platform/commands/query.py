@@ -23,14 +23,14 @@ def query(out: Console, sql: str, form: str) -> None:
     with con:
         try:
             answer = con.sql(sql)
-        except duckdb.Error as error:
+            if answer is None:
+                raise UserError("That is no query: it has no answer.")
+            if form == "table":
+                print_table(out, answer.columns, answer.fetchall())
+                return
+            frame = answer.pl()
+        except duckdb.Error as error:  # some mistakes show only when rows are read
             raise UserError(str(error)) from error
-        if answer is None:
-            raise UserError("That is no query: it has no answer.")
-        if form == "table":
-            print_table(out, answer.columns, answer.fetchall())
-            return
-        frame = answer.pl()
     if form == "csv":
         out.file.write(frame.write_csv())
     else:

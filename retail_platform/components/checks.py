@@ -64,7 +64,7 @@ def conclude(
 ) -> Iterator[dg.AssetCheckResult]:
     """Report every day's results, keep them in the history, and give the final ones; to be called after the outputs."""
     report_days(context, results)
-    _remember(platform, context.run_id, results)
+    _remember(platform, context.run.run_id, results)
     yield from summarize(results)
 
 

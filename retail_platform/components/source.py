@@ -122,7 +122,7 @@ def _bronze(source: str, spec: SourceSpec, feed: str, settings: Settings) -> dg.
     def bronze(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         lane = platform.lanes[source]
         days = days_of(context)
-        if SCANNED not in context.run_tags:
+        if SCANNED not in context.run.tags:
             lane.scan()
         problems: list[str] = []
         yield dg.Output(bronze_batches(lane, feed, first=days[0], last=days[-1], problems=problems), output_name=feed)

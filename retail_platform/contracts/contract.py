@@ -19,6 +19,8 @@ from retail_platform.contracts.rules import STAGED, Outcome, Rule
 ORIGIN = frozenset({"created_at", "updated_at", "is_active", "_drop_id", "_source_file", "_row_number"})
 """Columns that say where a row comes from; tables end with them."""
 
+_OURS = ORIGIN | {"source_system", "currency", "drop_date", "occurrences"}
+
 Layer = Literal["silver", "gold", "marts"]
 
 
@@ -75,6 +77,11 @@ class Contract:
     def narwhals_schema(self) -> nw.Schema:
         """Column -> Narwhals type, in the table's order."""
         return nw.from_native(self.schema.to_frame()).schema
+
+    @property
+    def declarable(self) -> list[str]:
+        """The columns that a source's declaration may fill; the others are filled by the platform."""
+        return [name for name in self.schema if name not in _OURS]
 
     @cached_property
     def descriptions(self) -> Mapping[str, str]:

@@ -69,5 +69,5 @@ def _results(platform: Platform, days: list[date]) -> list[DayResult]:
 
 def _finish(context: dg.AssetExecutionContext, platform: Platform, days: list[date]) -> None:
     """The days have come all the way: they are no longer dirty, unless something dirtied them since the run began."""
-    for source in filter(None, context.run_tags.get(FINISHES, "").split(",")):
-        platform.ledger.finish(source, first=days[0], last=days[-1], ticket=int(context.run_tags[TICKET]))
+    for source in filter(None, context.run.tags.get(FINISHES, "").split(",")):
+        platform.ledger.finish(source, first=days[0], last=days[-1], ticket=int(context.run.tags[TICKET]))

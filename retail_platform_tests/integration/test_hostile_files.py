@@ -1,4 +1,4 @@
-"""Given a file that is not as it should be, then nothing is lost, the message says what to do, and the others go through."""
+"""Given files that are not as they should be, then nothing is lost, and a message says what to do."""
 
 import datetime as dt
 import gzip
@@ -77,14 +77,14 @@ REFUSED = {
     ),
     "alike": Case(
         content=good("alike").replace("customer_id", "custmer_id"),
-        message="the header lacks customer_id; it has order_id, order_date, custmer_id, ... Renamed: custmer_id (perhaps "
-        "customer_id). Deliver the file with these columns or, if the source has changed for good, adapt the feed's "
-        "`columns` in its defs.yaml.",
+        message="the header lacks customer_id; it has order_id, order_date, custmer_id, ... Renamed: custmer_id "
+        "(perhaps customer_id). Deliver the file with these columns or, if the source has changed for good, adapt the "
+        "feed's `columns` in its defs.yaml.",
     ),
     "workbook": Case(
         content=workbook(),
-        message="this is an Excel workbook (.xlsx) or a zip archive, not a CSV file: open it in a spreadsheet and save it "
-        "as CSV, or unpack it and drop the CSV file that is inside",
+        message="this is an Excel workbook (.xlsx) or a zip archive, not a CSV file: open it in a spreadsheet and "
+        "save it as CSV, or unpack it and drop the CSV file that is inside",
     ),
     "packed": Case(
         content=gzip.compress(good("packed").encode()),
@@ -170,7 +170,7 @@ def fix(content: bytes | str) -> bytes:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A shop in which all the bad files arrived together, after its master data."""
-    with Shop(tmp_path_factory.mktemp("hostile") / "data") as shop:
+    with Shop(tmp_path_factory.mktemp("hostile") / "data", sources=("storefront",)) as shop:
         shop.deliver("storefront/customers/customers-2024-06-01.csv", customers("C1,Ann Lee,,Boston,MA,USA,2023-01-05"))
         shop.deliver("storefront/products/products-2024-06-01.csv", scenario.PRODUCTS)
         for name, case in CASES.items():
@@ -258,7 +258,7 @@ class TestFiles:
             shop.deliver(path(name), good(name), at="2024-08-16T06:00:00")
         assert shop.load().errors == []
         statuses = {name: {drop.status for drop in shop.platform.ledger.drops(path=path(name))} for name in REFUSED}
-        assert statuses == dict.fromkeys(REFUSED, {"loaded", "replaced"})
+        assert statuses == {name: {"loaded", "replaced"} for name in REFUSED}
         loaded = shop.rows(f"""
             SELECT split_part(order_id, '-', 1) AS name, list(quantity ORDER BY quantity) FROM gold.fact_sales
             WHERE name IN {tuple(REFUSED)} GROUP BY ALL ORDER BY ALL

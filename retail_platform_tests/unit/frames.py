@@ -43,9 +43,7 @@ def frame(schema: pl.Schema, rows: Sequence[Row], **defaults: object) -> pl.Data
     columns = {name: [(defaults | dict(row)).get(name) for row in rows] for name in schema}
     unknown = {name for row in rows for name in row if name not in schema}
     assert not unknown, unknown
-    return pl.DataFrame({name: pl.Series(name, values, strict=True) for name, values in columns.items()}).cast(
-        dict(schema)
-    )
+    return pl.DataFrame(columns).cast(dict(schema))  # pyrefly: ignore[bad-argument-type]
 
 
 def lazy(schema: pl.Schema, rows: Sequence[Row], **defaults: object) -> nw.LazyFrame:

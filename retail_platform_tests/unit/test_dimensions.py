@@ -54,8 +54,14 @@ def versions(rows: Sequence[dict[str, Any]], **how: Any) -> list[tuple[object, .
 
 def test_a_member_has_durable_keys_and_masked_data():
     row = ann(
-        3, "Boston", full_name="Ann Lee", email="ann@example.com", phone="555 12", birth_date=date(1990, 5, 1), address="1 Elm"
-    )  # fmt: skip
+        3,
+        "Boston",
+        full_name="Ann Lee",
+        email="ann@example.com",
+        phone="555 12",
+        birth_date=date(1990, 5, 1),
+        address="1 Elm",
+    )
     found = collect(day_members(CUSTOMER, [row]))
     expected = {
         "customer_key": key_of("shop", "C1"),
@@ -199,7 +205,7 @@ def test_facts_of_nobody_meet_the_unknown_member_once():
     assert found.select("customer_key", "source_system", "customer_id", "is_inferred").rows() == [
         (key_of("shop", "C1"), "shop", "C1", False),
         (0, "unknown", None, True),
-    ]  # fmt: skip
+    ]
 
 
 def test_nothing_delivered_and_nothing_used_is_an_empty_dimension():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from subprocess import PIPE
 
 import polars as pl
 import pytest
@@ -83,7 +84,7 @@ def test_drops_are_listed_by_drop_date_and_path_and_narrowed(ledger: Ledger):
     held = replace(DROP, drop_id="d3", path="shop/orders/b.csv", status="held")
     other = replace(DROP, drop_id="d4", source="other", feed="payments", path="other/payments/a.csv")
     for day, drop in enumerate((later, other, held, DROP), start=1):
-        register(ledger, drop, **{f"d{day}": 1})
+        ledger.register(drop, replace(STATE, drop_id=drop.drop_id), days={june(day): 1}, replaces=(), dirty=())
     assert ledger.drops() == [other, DROP, held, later]
     assert ledger.drops(source="shop", statuses=["pending"]) == [DROP, later]
     assert ledger.drops(feed="payments") == [other]
@@ -212,7 +213,8 @@ import sys
 from datetime import date, timedelta
 from retail_platform.landing.ledger import Ledger
 ledger = Ledger(sys.argv[1])
-sys.stdin.read(1)
+print("ready", flush=True)
+sys.stdin.readline()
 for number in range(100):
     ledger.make_dirty(sys.argv[2], [date(2024, 1, 1) + timedelta(days=number)], reason="test")
 ledger.close()
@@ -223,14 +225,17 @@ def test_processes_write_at_once_and_nothing_is_lost(ledger: Ledger, tmp_path: P
     url = f"sqlite:///{tmp_path / 'state' / 'ledger.sqlite'}"
     names = ("one", "two", "three")
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, url, name], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", WRITER, url, name], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
         for name in names
     ]
     for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
         assert writer.stdin is not None
-        writer.stdin.write(b"x")
+        writer.stdin.write("go\n")
         writer.stdin.flush()
-    assert [writer.communicate()[1] for writer in writers] == [b""] * len(writers)
+    assert [writer.communicate()[1] for writer in writers] == [""] * len(writers)
     wanted = [date(2024, 1, 1) + timedelta(days=number) for number in range(100)]
     assert {name: ledger.dirty_days(name) for name in names} == dict.fromkeys(names, wanted)
     assert ledger.read_table(DIRTY_DAYS)["ticket"].n_unique() == len(names) * len(wanted)

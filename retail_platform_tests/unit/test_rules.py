@@ -37,6 +37,7 @@ GOOD: Mapping[str, dict[str, Any]] = {
     "payments": {"order_id": "O1", "payment_number": "1", "payment_date": june(1), "amount": "19.00"},
 }
 
+UNREAD_DISCOUNT = {"discount_amount": None, "_unreadable": "|discount_amount|", "total_amount": "20.00"}
 NOTHING_READ: dict[str, Any] = {"_malformed": "O1,2024-06-01"}
 
 BREAKING: tuple[tuple[Contract, str, dict[str, Any]], ...] = (
@@ -63,7 +64,7 @@ BREAKING: tuple[tuple[Contract, str, dict[str, Any]], ...] = (
     (ORDERS, "quantity_zero", {"quantity": 0, "total_amount": "-1.00"}),
     (ORDERS, "unit_price_unreadable", {"unit_price": None}),
     (ORDERS, "unit_price_negative", {"unit_price": "-10.00", "total_amount": "-21.00"}),
-    (ORDERS, "discount_amount_unreadable", {"discount_amount": None, "_unreadable": "|discount_amount|", "total_amount": "20.00"}),
+    (ORDERS, "discount_amount_unreadable", UNREAD_DISCOUNT),
     (ORDERS, "freight_amount_unreadable", {"_unreadable": "|freight_amount|"}),
     (ORDERS, "total_amount_unreadable", {"total_amount": None}),
     (ORDERS, "status_unknown", {"status": "completed"}),

@@ -79,19 +79,20 @@ def test_text_is_stripped_and_empty_text_is_missing(text: str | None, found: str
         (" ", {"default": "1"}, "1"),
         ("2", {"default": "1"}, "2"),
         # Each step sees what the former gave.
-        ("x-ma", {"replace": {"^x-": ""}, "case": "upper", "patterns": {"^MA$": "east"}, "map": {"east": "East"}}, "East"),
+        (
+            "x-ma",
+            {"replace": {"^x-": ""}, "case": "upper", "patterns": {"^MA$": "east"}, "map": {"east": "East"}},
+            "East",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_steps_of_a_value(text: str | None, steps: dict[str, Any], found: str | None):
     assert value(text, **steps) == found
 
 
 def test_a_constant_is_the_same_in_every_row():
     rows = nw.from_native(pl.DataFrame({RAW + "x": ["a", None]}))
-    assert rows.select(rows=nw.col(RAW + "x"), v=value_of(ColumnSpec(constant="GB"))).to_native()["v"].to_list() == [
-        "GB",
-        "GB",
-    ]
+    assert rows.with_columns(value=value_of(ColumnSpec(constant="GB")))["value"].to_list() == ["GB", "GB"]
 
 
 def test_columns_get_their_types_and_what_cannot_be_read_is_named():

@@ -41,8 +41,11 @@ def test_later_is_drop_date_then_path_then_row_in_any_order_of_arrival(order: tu
 
 def test_each_key_is_judged_alone_and_rows_without_a_key_stay():
     assert marked(
-        row("a", 1, 1, "a.csv", 2), row("b", 2, 1, "a.csv", 3), row("c", None, 1, "a.csv", 4), row("d", None, 2, "a.csv", 4)
-    ) == {"a": False, "b": False, "c": False, "d": False}  # fmt: skip
+        row("a", 1, 1, "a.csv", 2),
+        row("b", 2, 1, "a.csv", 3),
+        row("c", None, 1, "a.csv", 4),
+        row("d", None, 2, "a.csv", 4),
+    ) == {"a": False, "b": False, "c": False, "d": False}
 
 
 def test_of_one_file_that_is_appended_to_the_later_content_counts():

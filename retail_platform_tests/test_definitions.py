@@ -1,0 +1,178 @@
+"""What Dagster shows: assets, groups, jobs and checks, as literals that a change must change too."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetNode
+
+from retail_platform.definitions import build_defs
+from retail_platform.platform import Platform
+from retail_platform.settings import Settings
+
+SOURCES = ("online_retail", "storefront")
+
+BRONZE = {"files_readable", "rows_match_files", "schema_unchanged"}
+BOOKS = {"books_balance", "contract", "quarantine_rate", "row_malformed"}
+ORDERS = BOOKS | {
+    *("order_id_missing", "line_number_missing", "one_day_per_key", "status_unknown", "total_amount_unreadable"),
+    *("order_date_unreadable", "order_date_before_start", "order_date_in_future"),
+    *("quantity_unreadable", "quantity_zero", "unit_price_unreadable", "unit_price_negative"),
+}
+
+CHECKS: dict[str, set[str]] = {
+    "bronze/online_retail/invoices": BRONZE,
+    "bronze/storefront/customers": BRONZE,
+    "bronze/storefront/orders": BRONZE,
+    "bronze/storefront/payments": BRONZE,
+    "bronze/storefront/products": BRONZE,
+    "silver/online_retail/customers": set(),
+    "silver/online_retail/orders": ORDERS | {"ordered_at_unreadable"},
+    "silver/online_retail/orders_quarantine": set(),
+    "silver/online_retail/products": set(),
+    "silver/storefront/customers": BOOKS | {"customer_id_missing", "email_malformed", "signup_date_unreadable"},
+    "silver/storefront/customers_quarantine": set(),
+    "silver/storefront/orders": ORDERS,
+    "silver/storefront/orders_quarantine": set(),
+    "silver/storefront/payments": BOOKS
+    | {
+        *("order_id_missing", "payment_number_missing", "one_day_per_key", "amount_unreadable"),
+        *("payment_date_unreadable", "payment_date_before_start", "payment_date_in_future", "installments_unreadable"),
+    },
+    "silver/storefront/payments_quarantine": set(),
+    "silver/storefront/products": BOOKS | {"product_id_missing", "list_price_negative", "list_price_unreadable"},
+    "silver/storefront/products_quarantine": set(),
+    "gold/dim_customer": set(),
+    "gold/dim_date": set(),
+    "gold/dim_product": set(),
+    "gold/fact_sales": {"net_is_total_plus_fee", "sign_is_type", "unique_key"},
+    "marts/daily_sales": {"net_adds_up", "unique_key"},
+    "serving/duckdb": {
+        *("customer_key_found", "customer_delivered", "customer_key_not_shared"),
+        *("product_key_found", "product_delivered", "product_key_not_shared"),
+        *("order_not_before_signup", "amount_not_outlying"),
+    },
+}
+"""Asset -> its checks."""
+
+DEPENDENCIES = {
+    "silver/storefront/orders": {"bronze/storefront/orders", "bronze/storefront/products"},
+    "silver/storefront/orders_quarantine": {"bronze/storefront/orders", "bronze/storefront/products"},
+    "silver/online_retail/products": {"bronze/online_retail/invoices"},
+    "gold/dim_customer": {"silver/storefront/customers", "silver/online_retail/customers"},
+    "gold/fact_sales": {"silver/storefront/orders", "silver/online_retail/orders"},
+    "gold/dim_date": set(),
+    "marts/daily_sales": {"gold/fact_sales"},
+    "serving/duckdb": {
+        "gold/dim_customer",
+        "gold/dim_date",
+        "gold/dim_product",
+        "gold/fact_sales",
+        "marts/daily_sales",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    data = tmp_path_factory.mktemp("shop") / "data"
+    settings = Settings.model_validate({"data_dir": data, "sources": SOURCES, "start_date": "2010-01-01"})
+    loaded = build_defs(Platform.from_settings(settings))
+    assert not data.exists()
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def nodes(definitions: dg.Definitions) -> dict[str, BaseAssetNode]:
+    graph = definitions.resolve_asset_graph()
+    return {key.to_user_string(): graph.get(key) for key in graph.get_all_asset_keys()}
+
+
+def named(keys: object) -> set[str]:
+    return {key.to_user_string() for key in keys}  # pyrefly: ignore[not-iterable]
+
+
+def group_of(name: str) -> str:
+    layer, *rest = name.split("/")
+    return rest[0] if layer in {"bronze", "silver"} else layer
+
+
+def test_the_assets(nodes: dict[str, BaseAssetNode]):
+    assert set(nodes) == set(CHECKS)
+
+
+def test_the_checks_of_each_asset(definitions: dg.Definitions):
+    keys = definitions.resolve_asset_graph().asset_check_keys
+    found = {name: {key.name for key in keys if key.asset_key.to_user_string() == name} for name in CHECKS}
+    assert found == CHECKS
+    assert len(keys) == sum(map(len, CHECKS.values()))
+
+
+def test_each_source_is_a_group_and_so_is_each_later_layer(nodes: dict[str, BaseAssetNode]):
+    assert {name: node.group_name for name, node in nodes.items()} == {name: group_of(name) for name in CHECKS}
+
+
+def test_what_depends_on_what(nodes: dict[str, BaseAssetNode]):
+    assert {name: named(nodes[name].parent_keys) for name in DEPENDENCIES} == DEPENDENCIES
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_an_asset_is_daily_and_a_range_of_days_is_one_run(nodes: dict[str, BaseAssetNode], name: str):
+    node = nodes[name]
+    assert node.partitions_def == dg.DailyPartitionsDefinition(start_date="2010-01-01", end_offset=1)
+    assert node.backfill_policy == dg.BackfillPolicy.single_run()
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_an_asset_says_what_it_holds(nodes: dict[str, BaseAssetNode], name: str):
+    assert len(nodes[name].description or "") > 20
+    if name == "serving/duckdb":
+        return
+    columns = nodes[name].metadata["dagster/column_schema"].columns
+    assert nodes[name].metadata["partition_expr"] in {column.name for column in columns}
+    # What a feed's own columns mean is the source's to say.
+    assert name.startswith("bronze/") or all(column.description for column in columns)
+
+
+def test_each_table_has_one_writer(nodes: dict[str, BaseAssetNode], definitions: dg.Definitions):
+    pools = {name: sorted(node.pools or ()) for name, node in nodes.items()}
+    assert {len(of_asset) for of_asset in pools.values()} == {1}
+    writers = definitions.resolve_asset_graph().assets_defs
+    assert len({pool for (pool,) in pools.values()}) == len(writers)
+
+
+def test_the_jobs(definitions: dg.Definitions):
+    jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
+    downstream = {name for name in CHECKS if name.startswith(("gold/", "marts/", "serving/"))}
+    lanes = {f"load_{source}": {name for name in CHECKS if group_of(name) == source} | downstream for source in SOURCES}
+    selected = {name: named(job.asset_layer.executable_asset_keys) for name, job in jobs.items()}
+    assert selected == lanes | {"publish": {"serving/duckdb"}}
+    assert all(job.partitions_def is not None and job.description for job in jobs.values())
+
+
+def test_the_definitions_are_sound(definitions: dg.Definitions):
+    dg.Definitions.validate_loadable(definitions)
+
+
+NAMES = """
+import json, warnings
+from pydantic.warnings import PydanticDeprecatedSince20
+warnings.simplefilter("error")
+warnings.simplefilter("ignore", PydanticDeprecatedSince20)  # Dagster's own way with YAML
+from retail_platform.definitions import build_defs
+definitions = build_defs()
+print(json.dumps([key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()]))
+"""
+
+
+def test_sources_named_in_the_environment_alone_are_there_and_warnings_are_errors(tmp_path: Path):
+    settings = {"RETAIL_SOURCES": "storefront", "RETAIL_DATA_DIR": str(tmp_path / "data")}
+    result = subprocess.run(
+        [sys.executable, "-c", NAMES], env=os.environ | settings, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert set(json.loads(result.stdout)) == {name for name in CHECKS if "online_retail" not in name}
