@@ -39,7 +39,9 @@ class FeedSpec(Spec):
 
     kind: Kind = Field(description="transactional: rows carry their business date; master: the drop date is the day.")
     columns: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="The columns a file must have.")
-    optional: tuple[str, ...] = Field(default=(), description="Columns a file may have.")
+    optional: Mapping[str, str | None] = Field(
+        default={}, description="Columns a file may have, each with the text that stands for a missing value."
+    )
     key: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="What names a thing; a later file wins.")
     rows_per_key: Literal["one", "many"] = Field(
         default="one", description="many: one file gives all rows of a key, and a later file replaces them together."
@@ -66,7 +68,7 @@ class FeedSpec(Spec):
     @property
     def all_columns(self) -> tuple[str, ...]:
         """Every declared column, required ones first."""
-        return self.columns + self.optional
+        return (*self.columns, *self.optional)
 
     @model_validator(mode="after")
     def _is_coherent(self) -> Self:

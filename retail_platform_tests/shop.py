@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import dagster as dg
 import polars as pl
@@ -91,7 +91,7 @@ class Shop:
         )
         return loader.load(sources or self.platform.sources)
 
-    def rows(self, sql: str) -> list[tuple[object, ...]]:
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What the warehouse answers."""
         with self.platform.warehouse.connect() as con:
             return con.sql(sql).fetchall()

@@ -7,12 +7,14 @@ before, whether it must be held until somebody has looked. Nothing is written to
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
+from filelock import FileLock
 
 from retail_platform.contracts.bronze import DROP_DATE, KEY, bronze_schema
 from retail_platform.contracts.rules import MALFORMED, PARTITION_DATE
@@ -84,6 +86,13 @@ class Lane:
 
     def scan(self) -> ScanReport:
         """Look for new and changed files, and take them into the ledger. One bad file never hides another."""
+        lock = self.settings.root / "locks" / f"{self.source}.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        # Two that look at once would both read every new file, and then disagree on who was first.
+        with FileLock(lock):
+            return self._scan()
+
+    def _scan(self) -> ScanReport:
         report = ScanReport()
         known = self.ledger.file_states(self.source)
         # What was rejected is tried again: the declaration may have been put right since, or the file have come back.
@@ -110,18 +119,29 @@ class Lane:
             for folder, folders, names in os.walk(root, onerror=lambda error: self._note_folder(report, error)):
                 folders[:] = sorted(name for name in folders if not name.startswith("."))
                 for name in names:
-                    path = Path(folder) / name
-                    relative = path.relative_to(self.settings.landing_dir).as_posix()
-                    if name.startswith(".") or name.lower().endswith(_UNFINISHED):
-                        continue
-                    if not name.lower().endswith(".csv"):
-                        report.ignored[relative] = "its name does not end in .csv"
-                        continue
-                    if not path.is_file():
-                        report.ignored[relative] = "it is no file: a dead link, a pipe, or gone by now"
-                        continue
-                    stat = path.stat()
-                    yield LandingFile(path=relative, feed=feed, size=stat.st_size, modified_ns=stat.st_mtime_ns)
+                    if not name.startswith(".") and not name.lower().endswith(_UNFINISHED):
+                        yield from self._file(Path(folder) / name, feed, report)
+
+    def _file(self, path: Path, feed: str, report: ScanReport) -> Iterator[LandingFile]:
+        """The file at a path, if there is one to read; else the report says why not."""
+        relative = path.relative_to(self.settings.landing_dir).as_posix()
+        # The name is stored, hashed and shown as UTF-8; an archive made on Windows may unpack to names that are not.
+        shown = relative.encode(errors="backslashreplace").decode()
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            report.ignored[shown] = "it is a dead link, or gone by now"
+        except OSError as error:
+            report.unreadable[shown] = error.strerror or str(error)
+        else:
+            if not path.name.lower().endswith(".csv"):
+                report.ignored[shown] = "its name does not end in .csv"
+            elif not stat.S_ISREG(found.st_mode):
+                report.ignored[shown] = "it is no regular file"
+            elif shown != relative:
+                report.unreadable[shown] = "its name is not UTF-8: rename it"
+            else:
+                yield LandingFile(path=relative, feed=feed, size=found.st_size, modified_ns=found.st_mtime_ns)
 
     def _note_folder(self, report: ScanReport, error: OSError) -> None:
         """A folder that cannot be listed hides files, so it is told; one that is not there does not."""

@@ -1,5 +1,6 @@
 """Filing rows: which day each row of a drop belongs to, and the technical columns that bronze adds."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 import narwhals as nw
@@ -43,7 +44,7 @@ def file_rows(rows: pl.DataFrame, feed: FeedSpec, drop: Drop, *, start: date) ->
         pl.lit(drop.dropped_at).cast(pl.Datetime("us", "UTC")).alias(DROPPED_AT),
         _filing_date(rows, feed, drop, start).alias(PARTITION_DATE),
     )
-    rows = hash_columns(rows, {KEY: list(feed.key)})
+    rows = hash_columns(rows, {KEY: list(feed.key)}, defaults=feed.optional)
     place = pl.int_range(1, pl.len() + 1).over(KEY) if feed.rows_per_key == "many" else pl.lit(None)
     return rows.with_columns(pl.when(pl.col(KEY).is_not_null()).then(place).cast(pl.Int64).alias(LINE_NUMBER))
 
@@ -59,10 +60,18 @@ def _filing_date(rows: pl.DataFrame, feed: FeedSpec, drop: Drop, start: date) ->
     return parsed.select(pl.when(is_plausible).then(own).otherwise(pl.lit(drop.drop_date))).to_series()
 
 
-def hash_columns(rows: pl.DataFrame, keys: dict[str, list[str]]) -> pl.DataFrame:
-    """Add hashed keys of text columns; white space around a value is no part of it, and empty text is missing."""
+def hash_columns(
+    rows: pl.DataFrame, keys: Mapping[str, Sequence[str]], *, defaults: Mapping[str, str | None] | None = None
+) -> pl.DataFrame:
+    """Add hashed keys of text columns.
+
+    White space around a value is no part of it, empty text is missing, and a missing value is that of `defaults`.
+    """
     columns = {name for names in keys.values() for name in names}
-    stripped = rows.lazy().with_columns(_strip(name).alias(_STRIPPED + name) for name in columns)
+    stripped = rows.lazy().with_columns(
+        _strip(name).fill_null(pl.lit((defaults or {}).get(name), pl.String)).alias(_STRIPPED + name)
+        for name in columns
+    )
     prefixed = {into: [_STRIPPED + name for name in names] for into, names in keys.items()}
     hashed = PolarsEngine().hash_keys(nw.from_native(stripped), prefixed).to_native()
     return hashed.drop([_STRIPPED + name for name in columns]).collect()

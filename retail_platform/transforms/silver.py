@@ -87,6 +87,14 @@ def _with_raw(rows: nw.LazyFrame, feed: FeedSpec) -> nw.LazyFrame:
     names = rows.collect_schema().names()
     declared = [name for name in names if name in feed.all_columns]
     rows = rows.rename({name: RAW + name for name in declared})
+    rows = rows.with_columns(
+        nw.when(nw.col(RAW + name).str.strip_chars() != "")
+        .then(nw.col(RAW + name))
+        .otherwise(nw.lit(default))
+        .alias(RAW + name)
+        for name, default in feed.optional.items()
+        if default is not None
+    )
     return rows.with_columns(nw.col("_line_number").cast(nw.String()).alias(RAW + "_line_number"))
 
 

@@ -60,6 +60,7 @@ def retailer(tmp_path_factory: pytest.TempPathFactory) -> Retailer:
         retailer.deliver(path, content)
     retailer.deliver(BROKEN, "")
     retailer.deliver("storefront/orders/readme.txt", "not data")
+    (retailer.root / "landing/storefront/orders/locked.csv").symlink_to("/proc/self/mem")
     return retailer
 
 
@@ -104,6 +105,7 @@ class TestLoad:
         assert first_load.code == 1
         assert without_seconds(first_load.out) == [
             "ignored storefront/orders/readme.txt: its name does not end in .csv",
+            "unreadable storefront/orders/locked.csv: Input/output error",
             f"rejected {BROKEN}: the file is empty: ask the sender to deliver it again",
             "storefront/customers 2024-05-31 to 2024-06-04: 4 rows = 3 silver + 1 quarantined + 0 superseded",
             "storefront/orders 2024-05-31 to 2024-06-04: 13 rows = 8 silver + 5 quarantined + 0 superseded",

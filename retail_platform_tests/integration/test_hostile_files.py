@@ -303,6 +303,15 @@ class TestPlaces:
         assert [drop.path for drop in report.new] == ["storefront/orders/zz-unlocked.csv"]
         assert report.unreadable == {"storefront/orders/locked.csv": "Input/output error"}
 
+    def test_a_name_that_is_not_utf8_is_told_and_hides_no_other(self, shop: Shop) -> None:
+        shop.deliver("storefront/orders/zz-named.csv", good("named"))
+        file = shop.settings.landing_dir / "storefront/orders" / os.fsdecode(b"caf\xe9.csv")
+        file.write_text(good("cafe"), encoding="utf-8")
+        report = shop.platform.lanes["storefront"].scan()
+        file.unlink()
+        assert [drop.path for drop in report.new] == ["storefront/orders/zz-named.csv"]
+        assert report.unreadable == {"storefront/orders/caf\\udce9.csv": "its name is not UTF-8: rename it"}
+
     def test_a_pipe_is_not_waited_for(self, shop: Shop) -> None:
         pipe = shop.settings.landing_dir / "storefront/orders/pipe.csv"
         os.mkfifo(pipe)
@@ -336,7 +345,7 @@ class TestRejectedFiles:
             assert [drop.status for drop in shop.scan()["storefront"].new] == ["rejected"]
             assert shop.scan()["storefront"].new == []
         columns = ["order_id", "order_date", "customer_id", "product_id", "quantity", "order_status"]
-        declared = {"columns": columns, "optional": ["line_number", "payment_mode", "paid_by"]}
+        declared = {"columns": columns, "optional": {"line_number": "1", "payment_mode": None, "paid_by": None}}
         with Shop(tmp_path / "data", feeds={"storefront/orders": declared}) as shop:
             assert [(drop.path, drop.status) for drop in shop.scan()["storefront"].new] == [(name, "pending")]
 

@@ -1,6 +1,6 @@
 """Amounts: rounded half up to cents, once."""
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 import narwhals as nw
 import polars as pl
@@ -26,6 +26,11 @@ def cents(amounts: list[Decimal], *, scale: int) -> list[Decimal | None]:
 )
 def test_a_tie_goes_away_from_zero(amount: str, rounded: str):
     assert cents([Decimal(amount)], scale=4) == [Decimal(rounded)]
+
+
+@pytest.mark.parametrize("amount", ["0.014990", "0.014999", "-0.014999", "7.994999"])
+def test_what_is_just_short_of_a_tie_goes_towards_zero(amount: str):
+    assert cents([Decimal(amount)], scale=6) == [Decimal(amount).quantize(Decimal("0.01"), ROUND_DOWN)]
 
 
 @pytest.mark.parametrize("scale", [2, 4, 6])
