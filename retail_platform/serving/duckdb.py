@@ -1,6 +1,6 @@
 """What the DuckDB warehouse shows, and how it is brought up to date with the lake."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 import duckdb
@@ -44,17 +44,16 @@ LEFT JOIN gold.dim_product p
 
 def publish(platform: Platform) -> PublishReport:
     """Bring the warehouse up to date with lake and ledger; nothing is copied where nothing changed."""
-    return platform.warehouse.publish(
-        daily=daily_tables(platform),
-        whole=lambda con: whole_tables(platform, con),
-        views=live_views(platform),
-        sql_views=sql_views(),
-    )
+    return _show_all(platform, platform.warehouse.publish)
 
 
 def rebuild(platform: Platform) -> PublishReport:
     """Make the warehouse again from the lake alone."""
-    return platform.warehouse.rebuild(
+    return _show_all(platform, platform.warehouse.rebuild)
+
+
+def _show_all(platform: Platform, bring_about: Callable[..., PublishReport]) -> PublishReport:
+    return bring_about(
         daily=daily_tables(platform),
         whole=lambda con: whole_tables(platform, con),
         views=live_views(platform),

@@ -324,6 +324,19 @@ class TestCorrections:
         assert set_aside(shop, '"U1"') == []
         assert sales(shop, "U1") == [("U1", 1, june(18), "P1", 1, "10.0000", "10.00")]
 
+    def test_a_line_with_and_without_its_number_is_one_line(self, shop: Shop) -> None:
+        shop.deliver("storefront/orders/plain-2024-06-28.csv", orders("W1,2024-06-30,C1,P1,1,,Card,"))
+        shop.deliver("storefront/orders/numbered-2024-06-29.csv", orders("W1,2024-06-30,C1,P1,3,,Card,1"))
+        unnumbered = orders("W2,2024-06-30,C1,P1,5,,Card").replace(",line_number", "")
+        shop.deliver("storefront/orders/numbered-2024-06-28.csv", orders("W2,2024-06-30,C1,P1,4,,Card,1"))
+        shop.deliver("storefront/orders/unnumbered-2024-06-29.csv", unnumbered)
+        assert load_days(shop) == [(june(30), june(30))]
+        assert sales(shop, "W%") == [
+            ("W1", 1, june(30), "P1", 3, "10.0000", "30.00"),
+            ("W2", 1, june(30), "P1", 5, "10.0000", "50.00"),
+        ]
+        assert shop.checks("unique_key")[june(30)]
+
     def test_silver_knows_the_first_and_the_winning_drop(self, shop: Shop) -> None:
         for day, units in ((28, 1), (29, 2), (30, 3)):
             content = orders(f"H1,2024-06-29,C1,P1,{units},,Card,")
