@@ -2,8 +2,8 @@
 
     python -m benchmarks.load ../shared/data/online_retail [--runs 3]
 
-For each run: an empty data folder, the files copied to landing, then `retail load` (the whole load), `retail load` again
-(nothing to do), and `benchmarks.bare_script` on the same files.
+For each run: an empty data folder, the files copied to landing, then `retail load` (the whole load), `retail load`
+again (nothing to do), and `benchmarks.bare_script` on the same files.
 """
 
 import argparse

@@ -5,6 +5,7 @@ component all work from them.
 """
 
 import codecs
+import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
@@ -100,6 +101,15 @@ class ColumnSpec(Spec):
     map: Mapping[str, str] = Field(default={}, description="Value -> value; other values stay as they are.")
     default: str | None = Field(default=None, description="Where the value is missing.")
     formats: tuple[str, ...] | None = Field(default=None, description="Of dates and instants; the feed's by default.")
+
+    @model_validator(mode="after")
+    def _has_sound_expressions(self) -> Self:
+        for expression in (*self.replace, *(self.patterns or {})):
+            try:
+                re.compile(expression)
+            except re.error as error:
+                raise ValueError(f"{expression!r} is no regular expression: {error}") from error
+        return self
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> Self:

@@ -19,6 +19,7 @@ from retail_platform.components.days import (
     table_metadata,
 )
 from retail_platform.contracts.bronze import DESCRIPTIONS, bronze_schema
+from retail_platform.contracts.contract import Contract
 from retail_platform.contracts.rules import PARTITION_DATE
 from retail_platform.contracts.silver import ENTITIES, QUARANTINE
 from retail_platform.instance.day_checks import DayResult
@@ -53,6 +54,7 @@ BOOKS_BALANCE = DayCheck(
     name="books_balance", says="Rows in bronze = rows in silver + rows in quarantine + superseded rows."
 )
 ONE_DAY_PER_KEY = DayCheck(name="one_day_per_key", says="No key of the day stands on another day, too.")
+UNIQUE_KEY = DayCheck(name="unique_key", says="No two rows of the day have the same key.")
 CONTRACT_KEPT = DayCheck(
     name=CONTRACT, says="What would be written keeps the table's contract, else it is not written."
 )
@@ -183,7 +185,7 @@ def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> d
     declared = spec.entities[entity]
     partitions = daily(settings.start_date)
     is_dated = spec.feeds[declared.feed].kind == "transactional"
-    checks = [RATE_BOUNDED, CONTRACT_KEPT, BOOKS_BALANCE, *([ONE_DAY_PER_KEY] if is_dated else [])]
+    checks = [RATE_BOUNDED, CONTRACT_KEPT, BOOKS_BALANCE, UNIQUE_KEY, *([ONE_DAY_PER_KEY] if is_dated else [])]
     rules = contract.rules_for(mapped=declared.columns, overrides=declared.rules)
     lookups = {lookup.feed for lookup in declared.lookups.values()}
 
@@ -249,6 +251,7 @@ def _silver_results(
         blocked = {day: why for day, (name, why) in refined.blocked.items() if name == check.name}
         failed = {day: max(refined.counts[day][QUARANTINED_ROWS], 1) for day in blocked}
         results += check.results(key, days, failed=failed, total=total, details=blocked)
+    results += UNIQUE_KEY.results(key, days, failed=_repeated_keys(refined.silver, how.contract), total=total)
     if is_dated:
         results += ONE_DAY_PER_KEY.results(key, days, failed=_keys_elsewhere(platform, key, days), total=total)
     examples = _examples(refined)
@@ -282,6 +285,13 @@ def _books(platform: Platform, key: dg.AssetKey, days: list[date], refined: Refi
         )
         for day in days
     ]
+
+
+def _repeated_keys(silver: pl.DataFrame, contract: Contract) -> dict[date, int]:
+    """How many rows of each day share their key with another: two spellings of one key, that mapping has made equal."""
+    names = [contract.partition_column, *contract.key]
+    repeated = silver.filter(pl.struct(names).is_duplicated())
+    return dict(repeated[contract.partition_column].value_counts().iter_rows())
 
 
 def _keys_elsewhere(platform: Platform, key: dg.AssetKey, days: list[date]) -> dict[date, int]:

@@ -18,7 +18,7 @@ from retail_platform.contracts.gold import (
     DIM_PRODUCT_PUBLISHED,
     UNKNOWN_KEY,
 )
-from retail_platform.engines.engine import Engine
+from retail_platform.engines.engine import KEY_SEPARATOR, Engine
 from retail_platform.transforms.masking import mask_email, mask_name, mask_phone
 from retail_platform.transforms.versions import differs_from_previous
 
@@ -87,7 +87,7 @@ def members(silver: nw.LazyFrame, dimension: Dimension, engine: Engine) -> nw.La
     keyed = silver.with_columns(nw.col("drop_date").cast(nw.String()).alias("drop_day"))
     # A member read off transactions may have several descriptions a day: each is a row, and so needs a key of its own.
     described = nw.concat_str(
-        [nw.col(name).cast(nw.String()).fill_null("") for name in dimension.attributes], separator="|"
+        [nw.col(name).cast(nw.String()).fill_null("") for name in dimension.attributes], separator=KEY_SEPARATOR
     )
     keyed = keyed.with_columns(nw.when(~nw.col("occurrences").is_null()).then(described).alias("description"))
     keyed = engine.hash_keys(

@@ -53,9 +53,7 @@ def test_every_row_is_somewhere(loaded: Shop) -> None:
 
 def test_quarantined_rows_have_their_reasons(loaded: Shop) -> None:
     """Two adjustments of bad debt have a negative price."""
-    found = loaded.rows(
-        "SELECT reasons, raw->>'InvoiceNo' FROM silver.online_retail_orders_quarantine ORDER BY 2"
-    )
+    found = loaded.rows("SELECT reasons, raw->>'InvoiceNo' FROM silver.online_retail_orders_quarantine ORDER BY 2")
     assert found == [(["unit_price_negative"], "A563186"), (["unit_price_negative"], "A563187")]
 
 
@@ -71,7 +69,8 @@ def test_storefront_figures(loaded: Shop) -> None:
 def test_online_retail_figures(loaded: Shop) -> None:
     """Positive and negative amounts as in the file, to the cent; refunds cost a tenth."""
     sql = """
-        SELECT sum(gross), sum(refunds), sum(fees), sum(net) FROM marts.daily_sales WHERE source_system = 'online_retail'
+        SELECT sum(gross), sum(refunds), sum(fees), sum(net) FROM marts.daily_sales
+        WHERE source_system = 'online_retail'
     """
     gross, refunds, fees, net = loaded.rows(sql)[0]
     assert (gross, refunds) == (Decimal("10666684.54"), Decimal("896812.49"))
