@@ -20,7 +20,7 @@ from retail_platform.engines.engine import Engine
 from retail_platform.engines.polars import PolarsEngine
 from retail_platform.lake.parquet import LakeTable
 from retail_platform.lake.warehouse import Warehouse
-from retail_platform.landing.drops import Lane, lanes
+from retail_platform.landing.lane import Lane, lanes
 from retail_platform.landing.ledger import Ledger
 from retail_platform.settings import Settings, current_settings
 from retail_platform.source_catalog import Words, load_sources

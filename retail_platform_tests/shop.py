@@ -13,7 +13,7 @@ import polars as pl
 
 from retail_platform.definitions import build_defs
 from retail_platform.instance.home import ensure_home
-from retail_platform.landing.drops import ScanReport
+from retail_platform.landing.drops import ScanReport, scan
 from retail_platform.loading import Loader, LoadReport
 from retail_platform.platform import Platform
 from retail_platform.settings import Settings
@@ -80,7 +80,7 @@ class Shop:
 
     def scan(self) -> dict[str, ScanReport]:
         """Look at landing, and take what is new into the ledger."""
-        return {name: lane.scan() for name, lane in self.platform.lanes.items()}
+        return {name: scan(lane) for name, lane in self.platform.lanes.items()}
 
     def load(self, *sources: str, scan: bool = True) -> LoadReport:
         """Take everything new to the warehouse; without `scan`, what the ledger knows already."""

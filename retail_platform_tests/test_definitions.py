@@ -17,7 +17,7 @@ from retail_platform.settings import Settings
 SOURCES = ("online_retail", "storefront")
 
 BRONZE = {"files_readable", "rows_match_files", "schema_unchanged"}
-BOOKS = {"books_balance", "contract", "quarantine_rate", "row_malformed"}
+BOOKS = {"books_balance", "contract", "quarantine_rate", "row_malformed", "unique_key"}
 ORDERS = BOOKS | {
     *("order_id_missing", "line_number_missing", "one_day_per_key", "status_unknown", "total_amount_unreadable"),
     *("order_date_unreadable", "order_date_before_start", "order_date_in_future"),

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from retail_platform.landing.drops import Lane, lanes
+from retail_platform.landing.lane import Lane, lanes
 from retail_platform.landing.ledger import Ledger
 from retail_platform.settings import Settings, current_settings
 from retail_platform.source_catalog import load_sources

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from retail_platform.commands.console import Landing, open_landing
+from retail_platform.landing.drops import scan
 from retail_platform.landing.ledger import Drop
 from retail_platform.landing.planning import plan
 
@@ -63,7 +64,7 @@ def _scan(landing: Landing, sources: Iterable[str], out: Console, err: Console) 
     with err.status("Looking at landing ...") as shown:
         for name in sources:
             shown.update(f"Looking at landing/{name} ...")
-            found = landing.lanes[name].scan()
+            found = scan(landing.lanes[name])
             new += found.new
             ignored |= found.ignored
             unreadable |= found.unreadable

@@ -5,6 +5,7 @@ from typing import cast
 from rich.console import Console
 
 from retail_platform.commands.console import Landing, UserError, open_landing, print_table
+from retail_platform.landing.drops import accept as accept_drop
 from retail_platform.landing.ledger import Ledger, Status
 from retail_platform.landing.planning import plan
 
@@ -77,7 +78,7 @@ def accept(out: Console, drop_id: str) -> None:
     landing = open_landing()
     lane = landing.lanes[_source_of(landing.ledger, drop_id)]
     try:
-        drop = lane.accept(drop_id)
+        drop = accept_drop(lane, drop_id)
     except ValueError as error:
         raise UserError(str(error)) from error
     out.print(f"{drop.path} is accepted: the next `retail load` takes it.", markup=False)

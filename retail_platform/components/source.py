@@ -25,6 +25,7 @@ from retail_platform.contracts.silver import ENTITIES, QUARANTINE
 from retail_platform.instance.day_checks import DayResult
 from retail_platform.lake.io_manager import WrittenDays
 from retail_platform.landing.bronze import bronze_batches
+from retail_platform.landing.drops import scan
 from retail_platform.landing.ledger import Book, Drop
 from retail_platform.landing.refining import (
     CONTRACT,
@@ -125,7 +126,7 @@ def _bronze(source: str, spec: SourceSpec, feed: str, settings: Settings) -> dg.
         lane = platform.lanes[source]
         days = days_of(context)
         if SCANNED not in context.run.tags:
-            lane.scan()
+            scan(lane)
         problems: list[str] = []
         yield dg.Output(bronze_batches(lane, feed, first=days[0], last=days[-1], problems=problems), output_name=feed)
         for problem in problems:

@@ -10,8 +10,8 @@ from retail_platform.contracts.bronze import bronze_schema
 from retail_platform.contracts.rules import PARTITION_DATE
 from retail_platform.lake.parquet import FILE_ID, FileRows
 from retail_platform.landing.csv_file import match_header
-from retail_platform.landing.drops import Lane
 from retail_platform.landing.filing import file_rows, index_entries
+from retail_platform.landing.lane import Lane
 from retail_platform.landing.ledger import Drop
 
 _BATCH_ROWS = 500_000

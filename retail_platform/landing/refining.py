@@ -13,7 +13,7 @@ from retail_platform.contracts.contract import Contract
 from retail_platform.contracts.rules import PARTITION_DATE, Rule
 from retail_platform.contracts.silver import ENTITIES, QUARANTINE
 from retail_platform.engines.engine import Engine
-from retail_platform.landing.drops import Lane
+from retail_platform.landing.lane import Lane
 from retail_platform.settings import Settings
 from retail_platform.transforms.quality import QUARANTINED_ROWS, ROWS, SUPERSEDED_ROWS, UNDATED_ROWS, tally
 from retail_platform.transforms.silver import (

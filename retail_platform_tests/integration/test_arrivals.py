@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from retail_platform.landing.drops import accept
 from retail_platform_tests import scenario
 from retail_platform_tests.scenario import customers, invoices, orders, products
 from retail_platform_tests.shop import Shop
@@ -366,7 +367,7 @@ class TestRewrites:
             f"retail drops accept {held.drop_id}. If not, deliver the whole file again."
         )
 
-        shop.platform.lanes["storefront"].accept(held.drop_id)
+        accept(shop.platform.lanes["storefront"], held.drop_id)
         assert load_days(shop) == [(june(10), june(10))]
         assert [line[0] for line in sales(shop, "S%")] == ["S1", "S2", "S3"]
         assert book(shop, june(10)) == fates(4, 4, 0, 0)

@@ -6,13 +6,15 @@ import io
 import os
 import random
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from retail_platform.landing.drops import Lane
+from retail_platform.landing import drops
+from retail_platform.landing.drops import scan
+from retail_platform.landing.finding import Found, find_files
 from retail_platform_tests import scenario
 from retail_platform_tests.scenario import ORDER_HEADER, customers, orders
 from retail_platform_tests.shop import Shop
@@ -272,7 +274,7 @@ class TestPlaces:
     """What is no regular file, or is gone when it is wanted."""
 
     def scan(self, shop: Shop) -> tuple[list[str], list[str]]:
-        report = shop.platform.lanes["storefront"].scan()
+        report = scan(shop.platform.lanes["storefront"])
         return [drop.path for drop in report.new], sorted(report.ignored)
 
     def test_a_folder_named_like_a_file_is_a_folder(self, shop: Shop) -> None:
@@ -298,7 +300,7 @@ class TestPlaces:
         link = shop.settings.landing_dir / "storefront/orders/locked.csv"
         link.symlink_to("/proc/self/mem")  # reading it is an error, for root too
         shop.deliver("storefront/orders/zz-unlocked.csv", good("unlocked"))
-        report = shop.platform.lanes["storefront"].scan()
+        report = scan(shop.platform.lanes["storefront"])
         link.unlink()
         assert [drop.path for drop in report.new] == ["storefront/orders/zz-unlocked.csv"]
         assert report.unreadable == {"storefront/orders/locked.csv": "Input/output error"}
@@ -307,7 +309,7 @@ class TestPlaces:
         shop.deliver("storefront/orders/zz-named.csv", good("named"))
         file = shop.settings.landing_dir / "storefront/orders" / os.fsdecode(b"caf\xe9.csv")
         file.write_text(good("cafe"), encoding="utf-8")
-        report = shop.platform.lanes["storefront"].scan()
+        report = scan(shop.platform.lanes["storefront"])
         file.unlink()
         assert [drop.path for drop in report.new] == ["storefront/orders/zz-named.csv"]
         assert report.unreadable == {"storefront/orders/caf\\udce9.csv": "its name is not UTF-8: rename it"}
@@ -324,15 +326,14 @@ class TestPlaces:
     ) -> None:
         vanishing = shop.deliver("storefront/orders/aa-vanishing.csv", good("vanishing"))
         shop.deliver("storefront/orders/zz-staying.csv", good("staying"))
-        list_files = Lane._files
 
-        def list_and_lose(*arguments: object) -> list[object]:
-            files = list(list_files(*arguments))  # pyrefly: ignore[bad-argument-type]
+        def find_and_lose(landing: Path, source: str, feeds: Collection[str]) -> Found:
+            found = find_files(landing, source, feeds)
             vanishing.unlink()
-            return files  # pyrefly: ignore[bad-return]
+            return found
 
         with monkeypatch.context() as patch:
-            patch.setattr(Lane, "_files", list_and_lose)
+            patch.setattr(drops, "find_files", find_and_lose)
             assert self.scan(shop) == (["storefront/orders/zz-staying.csv"], [])
         assert self.scan(shop) == ([], [])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from retail_platform.landing.drops import Lane
+from retail_platform.landing.lane import Lane
 from retail_platform.landing.ledger import Ledger
 from retail_platform.landing.refining import RefinedDays, refine_days
 from retail_platform.settings import Settings
