@@ -82,7 +82,7 @@ def _keep_books(
     lane: Lane, feed: str, gathered: list[tuple[Drop, pl.DataFrame, list[date]]], *, first: date, last: date
 ) -> None:
     lookups = lane.spec.lookup_columns(feed)
-    entries = pl.concat([index_entries(rows, lookups, file_id=drop.file_id) for drop, rows, _ in gathered])
+    entries = pl.concat([index_entries(rows, lookups, file_id=drop.file_id) for drop, rows, _ in gathered]).collect()
     files = [(drop.file_id, day) for drop, _, days in gathered for day in days]
     changed = lane.index(feed).replace(entries, files=files)
     drop_dates = {drop.drop_date for drop, _, _ in gathered}

@@ -36,53 +36,22 @@ def file_rows(rows: pl.DataFrame, feed: FeedSpec, drop: Drop, *, start: date) ->
         The same rows in the same order, with every declared column and every technical one.
     """
     missing = [name for name in feed.all_columns if name not in rows.columns]
-    rows = rows.with_columns(
+    filed = rows.lazy().with_columns(
         *(pl.lit(None, pl.String).alias(name) for name in missing),
         pl.lit(drop.drop_id).alias(DROP_ID),
         pl.lit(drop.path).alias(SOURCE_FILE),
         pl.lit(drop.drop_date).alias(DROP_DATE),
         pl.lit(drop.dropped_at).cast(pl.Datetime("us", "UTC")).alias(DROPPED_AT),
-        _filing_date(rows, feed, drop, start).alias(PARTITION_DATE),
     )
-    rows = hash_columns(rows, {KEY: list(feed.key)}, defaults=feed.optional)
+    filed = _with_filing_date(filed, feed, drop, start)
+    filed = _with_hashes(filed, {KEY: feed.key}, defaults=feed.optional)
     place = pl.int_range(1, pl.len() + 1).over(KEY) if feed.rows_per_key == "many" else pl.lit(None)
-    return rows.with_columns(pl.when(pl.col(KEY).is_not_null()).then(place).cast(pl.Int64).alias(LINE_NUMBER))
+    line_number = pl.when(pl.col(KEY).is_not_null()).then(place).cast(pl.Int64).alias(LINE_NUMBER)
+    # One collect for all: a load may file thousands of small drops, and each collect costs half a millisecond.
+    return filed.with_columns(line_number).collect()
 
 
-def _filing_date(rows: pl.DataFrame, feed: FeedSpec, drop: Drop, start: date) -> pl.Series:
-    if feed.date is None:
-        return pl.Series(PARTITION_DATE, [drop.drop_date], pl.Date).new_from_index(0, rows.height)
-    text = rows.lazy().select(pl.col(feed.date.column).str.strip_chars().alias(PARTITION_DATE))
-    reading = Reading(dtype=nw.Date(), formats=feed.date.formats)
-    parsed = PolarsEngine().parse(nw.from_native(text), {PARTITION_DATE: reading}).collect().to_native()
-    own = pl.col(PARTITION_DATE)
-    is_plausible = own.is_between(pl.lit(start), pl.lit(drop.latest_date + timedelta(days=1)))
-    return parsed.select(pl.when(is_plausible).then(own).otherwise(pl.lit(drop.drop_date))).to_series()
-
-
-def hash_columns(
-    rows: pl.DataFrame, keys: Mapping[str, Sequence[str]], *, defaults: Mapping[str, str | None] | None = None
-) -> pl.DataFrame:
-    """Add hashed keys of text columns.
-
-    White space around a value is no part of it, empty text is missing, and a missing value is that of `defaults`.
-    """
-    columns = {name for names in keys.values() for name in names}
-    stripped = rows.lazy().with_columns(
-        _strip(name).fill_null(pl.lit((defaults or {}).get(name), pl.String)).alias(_STRIPPED + name)
-        for name in columns
-    )
-    prefixed = {into: [_STRIPPED + name for name in names] for into, names in keys.items()}
-    hashed = PolarsEngine().hash_keys(nw.from_native(stripped), prefixed).to_native()
-    return hashed.drop([_STRIPPED + name for name in columns]).collect()
-
-
-def _strip(name: str) -> pl.Expr:
-    text = pl.col(name).str.strip_chars()
-    return pl.when(text != "").then(text)
-
-
-def index_entries(rows: pl.DataFrame, lookups: dict[str, str], *, file_id: str) -> pl.DataFrame:
+def index_entries(rows: pl.DataFrame, lookups: Mapping[str, str], *, file_id: str) -> pl.LazyFrame:
     """What the key index keeps of filed rows: one entry per key, day, and lookup keys.
 
     Args:
@@ -90,13 +59,43 @@ def index_entries(rows: pl.DataFrame, lookups: dict[str, str], *, file_id: str) 
         lookups: Column that holds a lookup feed's key, by lookup feed.
         file_id: The bronze file they are kept in.
     """
-    rows = hash_columns(rows, {LOOKUP_KEY + feed: [column] for feed, column in lookups.items()}) if lookups else rows
+    hashed = _with_hashes(rows.lazy(), {LOOKUP_KEY + feed: [column] for feed, column in lookups.items()}, defaults={})
     names = [KEY, PARTITION_DATE, DROP_DATE, SOURCE_FILE, DROPPED_AT, *(LOOKUP_KEY + feed for feed in lookups)]
     return (
-        rows.lazy()
-        .filter(pl.col(KEY).is_not_null())
+        hashed.filter(pl.col(KEY).is_not_null())
         .group_by(names, maintain_order=True)
         .agg(pl.col(ROW_NUMBER).max())
         .with_columns(pl.lit(file_id).alias("file_id"))
-        .collect()
     )
+
+
+def _with_filing_date(rows: pl.LazyFrame, feed: FeedSpec, drop: Drop, start: date) -> pl.LazyFrame:
+    if feed.date is None:
+        return rows.with_columns(pl.lit(drop.drop_date).alias(PARTITION_DATE))
+    rows = rows.with_columns(pl.col(feed.date.column).str.strip_chars().alias(PARTITION_DATE))
+    reading = Reading(dtype=nw.Date(), formats=feed.date.formats)
+    rows = PolarsEngine().parse(nw.from_native(rows), {PARTITION_DATE: reading}).to_native()
+    own = pl.col(PARTITION_DATE)
+    is_plausible = own.is_between(pl.lit(start), pl.lit(drop.latest_date + timedelta(days=1)))
+    return rows.with_columns(pl.when(is_plausible).then(own).otherwise(pl.lit(drop.drop_date)).alias(PARTITION_DATE))
+
+
+def _with_hashes(
+    rows: pl.LazyFrame, keys: Mapping[str, Sequence[str]], *, defaults: Mapping[str, str | None]
+) -> pl.LazyFrame:
+    """Add hashed keys of text columns.
+
+    White space around a value is no part of it, empty text is missing, and a missing value is that of `defaults`.
+    """
+    columns = {name for names in keys.values() for name in names}
+    stripped = rows.with_columns(
+        _strip(name).fill_null(pl.lit(defaults.get(name), pl.String)).alias(_STRIPPED + name) for name in columns
+    )
+    prefixed = {into: [_STRIPPED + name for name in names] for into, names in keys.items()}
+    hashed = PolarsEngine().hash_keys(nw.from_native(stripped), prefixed).to_native()
+    return hashed.drop([_STRIPPED + name for name in columns])
+
+
+def _strip(name: str) -> pl.Expr:
+    text = pl.col(name).str.strip_chars()
+    return pl.when(text != "").then(text)
