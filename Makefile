@@ -35,7 +35,7 @@ format: $(STAMP) ## Put the code into house style
 	$(BIN)/ruff format .
 
 lock: $(STAMP) ## Pin every dependency again, with hashes
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make lock" --group dev pyproject.toml -o requirements.txt
 
 clean: ## Remove .venv and what tools left; data/ stays
