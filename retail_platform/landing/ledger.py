@@ -16,99 +16,14 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from retail_platform.landing.ledger_tables import BOOKS, DIRTY_DAYS, DROP_DAYS, DROPS, FILES, METADATA, Instant
+
 Status = Literal["pending", "loaded", "replaced", "held", "rejected"]
 
 T = TypeVar("T")
 
-_METADATA = sa.MetaData()
 _CHUNK = 500
 _BUSY_MILLISECONDS = 60_000
-
-
-class _Instant(sa.TypeDecorator[datetime]):
-    """An instant in UTC; SQLite forgets time zones."""
-
-    impl = sa.DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
-FILES = sa.Table(
-    "files",
-    _METADATA,
-    sa.Column("path", sa.String, primary_key=True),
-    sa.Column("source", sa.String, nullable=False, index=True),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("modified_ns", sa.BigInteger, nullable=False),
-    sa.Column("drop_id", sa.String, nullable=False),
-    comment="The state in which each landing file was last looked at.",
-)
-
-DROPS = sa.Table(
-    "drops",
-    _METADATA,
-    sa.Column("drop_id", sa.String, primary_key=True),
-    sa.Column("source", sa.String, nullable=False),
-    sa.Column("feed", sa.String, nullable=False),
-    sa.Column("path", sa.String, nullable=False, index=True),
-    sa.Column("file_id", sa.String, nullable=False),
-    sa.Column("fingerprint", sa.String, nullable=False),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("drop_date", sa.Date, nullable=False),
-    sa.Column("latest_date", sa.Date, nullable=False),
-    sa.Column("dropped_at", _Instant, nullable=False),
-    sa.Column("seen_at", _Instant, nullable=False),
-    sa.Column("rows", sa.BigInteger, nullable=False),
-    sa.Column("malformed_rows", sa.BigInteger, nullable=False),
-    sa.Column("status", sa.String, nullable=False),
-    sa.Column("message", sa.String, nullable=False),
-    sa.Column("new_columns", sa.String, nullable=False),
-    sa.Column("renamed_columns", sa.String, nullable=False),
-    sa.Column("missing_columns", sa.String, nullable=False),
-    comment="Every content of every path that was ever seen.",
-)
-
-DROP_DAYS = sa.Table(
-    "drop_days",
-    _METADATA,
-    sa.Column("drop_id", sa.String, primary_key=True),
-    sa.Column("day", sa.Date, primary_key=True),
-    sa.Column("rows", sa.BigInteger, nullable=False),
-    sa.Column("is_loaded", sa.Boolean, nullable=False),
-    comment="The days a drop touches; rows = 0 where it takes away what its predecessor gave.",
-)
-
-DIRTY_DAYS = sa.Table(
-    "dirty_days",
-    _METADATA,
-    sa.Column("ticket", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("source", sa.String, nullable=False),
-    sa.Column("day", sa.Date, nullable=False),
-    sa.Column("reason", sa.String, nullable=False),
-    sa.Column("since", _Instant, nullable=False),
-    sqlite_autoincrement=True,  # a ticket number never comes twice, or a finishing run would tear up a new one
-    comment="Days of a source that wait to be computed, until a run has taken them to the warehouse.",
-)
-sa.Index("dirty_days_by_source", DIRTY_DAYS.c.source, DIRTY_DAYS.c.day)
-
-BOOKS = sa.Table(
-    "books",
-    _METADATA,
-    sa.Column("source", sa.String, primary_key=True),
-    sa.Column("entity", sa.String, primary_key=True),
-    sa.Column("day", sa.Date, primary_key=True),
-    sa.Column("bronze_rows", sa.BigInteger, nullable=False),
-    sa.Column("silver_rows", sa.BigInteger, nullable=False),
-    sa.Column("quarantined_rows", sa.BigInteger, nullable=False),
-    sa.Column("superseded_rows", sa.BigInteger, nullable=False),
-    sa.Column("blocked_because", sa.String, nullable=False),
-    comment="What became of each day's rows.",
-)
 
 
 _POLARS_TYPES: Mapping[type[sa.types.TypeEngine[Any]], pl.DataType] = {
@@ -117,7 +32,7 @@ _POLARS_TYPES: Mapping[type[sa.types.TypeEngine[Any]], pl.DataType] = {
     sa.BigInteger: pl.Int64(),
     sa.Boolean: pl.Boolean(),
     sa.Date: pl.Date(),
-    _Instant: pl.Datetime("us", "UTC"),
+    Instant: pl.Datetime("us", "UTC"),
 }
 
 
@@ -190,7 +105,7 @@ class Ledger:
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _prepare_sqlite)
         with engine.begin() as con:
-            for table in _METADATA.sorted_tables:
+            for table in METADATA.sorted_tables:
                 con.execute(CreateTable(table, if_not_exists=True))
                 for index in table.indexes:
                     con.execute(CreateIndex(index, if_not_exists=True))

@@ -14,7 +14,7 @@ from retail_platform.contracts.marts import MARTS
 from retail_platform.lake.parquet import LakeTable, each_day
 from retail_platform.lake.relations import Column, DailyTable, LiveView, SqlView, WholeTable, ensure_schema_file
 from retail_platform.lake.warehouse import PublishReport
-from retail_platform.landing.ledger import BOOKS, DIRTY_DAYS, DROPS
+from retail_platform.landing.ledger_tables import BOOKS, DIRTY_DAYS, DROPS
 from retail_platform.platform import QUARANTINE_SUFFIX, Platform
 from retail_platform.transforms.calendar import describe_days
 from retail_platform.transforms.dimensions import DIMENSIONS, Dimension

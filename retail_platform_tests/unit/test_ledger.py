@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from retail_platform.landing.ledger import DIRTY_DAYS, DROP_DAYS, Book, Drop, FileState, Ledger
+from retail_platform.landing.ledger import Book, Drop, FileState, Ledger
+from retail_platform.landing.ledger_tables import DIRTY_DAYS, DROP_DAYS
 from retail_platform_tests.unit.frames import MORNING, june
 
 STATE = FileState(size=10, modified_ns=1, drop_id="d1")
