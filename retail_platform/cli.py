@@ -20,8 +20,8 @@ quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were set asid
 app.add_typer(drops_app, name="drops")
 app.add_typer(quarantine_app, name="quarantine")
 
-# Where output goes to a file or a pipe, lines are as long as what they say.
-out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)
+# Wide enough for any table: a narrow terminal may break its lines, but no number is cut short.
+out = Console(soft_wrap=True, width=10_000)
 err = Console(stderr=True, soft_wrap=True)
 
 _DAY = ["%Y-%m-%d"]

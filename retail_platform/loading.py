@@ -14,7 +14,7 @@ import dagster as dg
 from retail_platform.components.days import FINISHES, SCANNED, TICKET
 from retail_platform.defs.jobs import PUBLISH, job_name
 from retail_platform.instance.headless import run_range
-from retail_platform.landing.planning import Days, merge_ranges, plan
+from retail_platform.landing.planning import Days, merge_ranges, plan, spoken
 from retail_platform.platform import Platform
 
 _MOST_ROUNDS = 5
@@ -117,5 +117,5 @@ class Loader:
             on_event=lambda event: self.on_step(job, days, event),
         )
         report.runs += 1
-        report.errors += [f"{job} {days[0]} to {days[1]}: {error}" for error in result.errors]
+        report.errors += [f"{job} {spoken(days)}: {error}" for error in result.errors]
         return result.success

@@ -50,7 +50,7 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
     table = Table(box=None, header_style="bold", pad_edge=False)
     for position, name in enumerate(columns):
         is_number = any(isinstance(row[position], int | float) for row in rows)
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(_shown(value) for value in row))
     console.print(table, markup=False)

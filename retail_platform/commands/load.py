@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from retail_platform.commands.console import Landing, open_landing
 from retail_platform.landing.drops import scan
 from retail_platform.landing.ledger import Drop
-from retail_platform.landing.planning import plan
+from retail_platform.landing.planning import plan, spoken
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -96,8 +96,7 @@ def _run(sources: list[str], err: Console, *, first: date | None, last: date | N
 
         def show(job: str, days: "Days", event: "dg.DagsterEvent") -> None:
             if event.is_step_start:
-                span = f"{days[0]}" if days[0] == days[1] else f"{days[0]} to {days[1]}"
-                progress.update(task, description=f"{job} {span}: {event.step_key}")
+                progress.update(task, description=f"{job} {spoken(days)}: {event.step_key}")
 
         loader = Loader(platform=platform, definitions=build_defs(platform), instance=instance, on_step=show)
         return loader.load(sources, first=first, last=last) if work_days else loader.publish()
@@ -112,7 +111,7 @@ def _tell_days(landing: Landing, report: "LoadReport", out: Console) -> None:
                 rows = sum(book.bronze_rows for book in some)
                 if rows:
                     out.print(
-                        f"{source}/{entity} {first} to {last}: {rows:,} rows = "
+                        f"{source}/{entity} {spoken((first, last))}: {rows:,} rows = "
                         f"{sum(book.silver_rows for book in some):,} silver + "
                         f"{sum(book.quarantined_rows for book in some):,} quarantined + "
                         f"{sum(book.superseded_rows for book in some):,} superseded",

@@ -7,7 +7,7 @@ from rich.console import Console
 from retail_platform.commands.console import Landing, UserError, open_landing, print_table
 from retail_platform.landing.drops import accept as accept_drop
 from retail_platform.landing.ledger import Ledger, Status
-from retail_platform.landing.planning import plan
+from retail_platform.landing.planning import plan, spoken
 
 STATUSES = ("pending", "loaded", "replaced", "held", "rejected")
 
@@ -47,7 +47,7 @@ def _line(landing: Landing, source: str) -> tuple[object, ...]:
         source,
         len(drops),
         *(sum(drop.status == state for drop in drops) for state in ("pending", "held", "rejected")),
-        ", ".join(f"{first} to {last}" for first, last in waiting),
+        ", ".join(spoken(days) for days in waiting),
         sum(book.bronze_rows for book in books),
         sum(book.silver_rows for book in books),
         sum(book.quarantined_rows for book in books),

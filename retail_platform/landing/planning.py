@@ -49,3 +49,9 @@ def merge_ranges(ranges: Iterable[Days], *, gap: int = 0) -> list[Days]:
         else:
             merged.append((start, end))
     return merged
+
+
+def spoken(days: Days) -> str:
+    """A range of days in words."""
+    first, last = days
+    return f"{first}" if first == last else f"{first} to {last}"
