@@ -162,9 +162,17 @@ class SourceSpec(Spec):
     def _names_exist(self) -> Self:
         for name, entity in self.entities.items():
             _require(f"entities.{name}.feed", [entity.feed], list(self.feeds))
+            self._check_derived(name, entity)
             self._check_lookups(name, entity)
             self._check_columns(name, entity)
         return self
+
+    def _check_derived(self, name: str, entity: EntitySpec) -> None:
+        if entity.derived is None:
+            return
+        orders = self.entities.get("orders")
+        _require(f"entities.{name}", [name], ["customers", "products"])
+        _require(f"entities.{name}.feed", [entity.feed], [orders.feed] if orders else [])
 
     def _check_lookups(self, name: str, entity: EntitySpec) -> None:
         driving = self.feeds[entity.feed]

@@ -38,6 +38,10 @@ RATE_BOUNDED = DayCheck(
     name=QUARANTINE_RATE, says="Not more of a day's rows are in quarantine than the limit, else the day is not written."
 )
 
+ALL_DESCRIBED = DayCheck(
+    name="all_described", says="Every member that the day's orders name is described by the day's rows.", severity=WARN
+)
+
 BRONZE_CHECKS = (ROWS_MATCH, FILES_READABLE, SCHEMA_UNCHANGED)
 SILVER_CHECKS = (RATE_BOUNDED, CONTRACT_KEPT, BOOKS_BALANCE, UNIQUE_KEY)
 """Of every entity; those of transactional feeds have `ONE_DAY_PER_KEY`, too, and each has one per rule."""
@@ -119,6 +123,22 @@ def silver_results(
         details = {day: text for (day, name), text in examples.items() if name == rule.name}
         results += rule_check(rule).results(key, days, failed=failed, total=total, details=details)
     return results
+
+
+def described_results(
+    key: dg.AssetKey, days: list[date], members: pl.DataFrame, orders: pl.LazyFrame
+) -> list[DayResult]:
+    """The results of `ALL_DESCRIBED`: where orders and members are mapped differently, their ids do not meet."""
+    contract = ENTITIES[key.path[-1]]
+    (name,) = contract.key
+    described = members.lazy().select(name, pl.col(contract.partition_column).alias("order_date"))
+    named = orders.select(name, "order_date").drop_nulls().unique()
+    missing = named.join(described, on=[name, "order_date"], how="anti")
+    counts = {
+        what: dict(ids.group_by("order_date").len().collect().iter_rows())
+        for what, ids in {"failed": missing, "total": named}.items()
+    }
+    return ALL_DESCRIBED.results(key, days, failed=counts["failed"], total=counts["total"])
 
 
 def keep_books(platform: Platform, key: dg.AssetKey, days: list[date], refined: RefinedDays) -> list[Book]:

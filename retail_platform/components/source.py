@@ -18,10 +18,12 @@ from retail_platform.components.days import (
     table_metadata,
 )
 from retail_platform.components.lane_checks import (
+    ALL_DESCRIBED,
     BRONZE_CHECKS,
     ONE_DAY_PER_KEY,
     SILVER_CHECKS,
     bronze_results,
+    described_results,
     keep_books,
     silver_results,
 )
@@ -170,19 +172,35 @@ def _derived(source: str, spec: SourceSpec, entity: str, settings: Settings) -> 
     contract = ENTITIES[entity]
     feed = spec.entities[entity].feed
 
-    @dg.asset(
-        key=key,
+    partitions = daily(settings.start_date)
+    orders = dg.AssetKey(["silver", source, "orders"])
+
+    @dg.multi_asset(
+        name=f"silver_{source}_{entity}",
         ins={"rows": dg.AssetIn(key=["bronze", source, feed])},
-        description=f"{contract.description} Read off {feed}: {source} delivers no {entity} of their own.",
-        metadata=contract_metadata(contract),
-        io_manager_key=IO_MANAGER,
-        kinds={"polars", "parquet"},
-        partitions_def=daily(settings.start_date),
+        # The check compares with the orders of the day, so they come first.
+        deps=[orders],
+        outs={
+            "silver": dg.AssetOut(
+                key=key,
+                description=f"{contract.description} Read off {feed}: {source} delivers no {entity} of their own.",
+                metadata=contract_metadata(contract),
+                io_manager_key=IO_MANAGER,
+                kinds={"polars", "parquet"},
+            )
+        },
+        partitions_def=partitions,
         group_name=source,
         pool=pool(key.path),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[ALL_DESCRIBED.spec(key, partitions)],
     )
-    def derived(platform: dg.ResourceParam[Platform], rows: pl.LazyFrame) -> pl.DataFrame:
-        return derive_days(platform.lanes[source], entity, rows, platform.engine)
+    def derived(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], rows: pl.LazyFrame
+    ) -> Iterator[Any]:
+        members = derive_days(platform.lanes[source], entity, rows, platform.engine)
+        yield dg.Output(members, output_name="silver")
+        ordered = platform.table(orders.path).scan(days_of(context))
+        yield from conclude(context, platform, described_results(key, days_of(context), members, ordered))
 
     return derived

@@ -1,6 +1,6 @@
 """How a table of gold or the marts becomes an asset: computed from frames, checked day by day."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -11,6 +11,7 @@ import polars as pl
 from retail_platform.components.checks import DayCheck, conclude, rule_check
 from retail_platform.components.days import IO_MANAGER, contract_metadata, daily, days_of, pool
 from retail_platform.contracts.contract import Contract
+from retail_platform.instance.day_checks import DayResult
 from retail_platform.platform import Platform
 
 UNIQUE_KEY = DayCheck(name="unique_key", says="No two rows of the day have the same key.")
@@ -25,7 +26,7 @@ def table_asset(
     transform: Transform,
     start: date,
     group: str,
-    checks: bool = True,
+    unique: Sequence[str] = (),
 ) -> dg.AssetsDefinition:
     """An asset that holds a table with a contract.
 
@@ -35,11 +36,11 @@ def table_asset(
         transform: Gives the rows of these days from the inputs.
         start: The first partition.
         group: The asset group.
-        checks: Whether keys can repeat and rows break rules at all; without, the contract alone is enforced.
+        unique: What no two rows of a day share; the contract's key when not given.
     """
     key = dg.AssetKey([contract.layer, contract.name])
     partitions = daily(start)
-    declared = [UNIQUE_KEY, *map(rule_check, contract.rules)] if checks else []
+    names = tuple(unique) or contract.key
 
     @dg.multi_asset(
         name=f"{contract.layer}_{contract.name}",
@@ -57,26 +58,26 @@ def table_asset(
         group_name=group,
         pool=pool(key.path),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[check.spec(key, partitions) for check in declared],
+        check_specs=[check.spec(key, partitions) for check in (UNIQUE_KEY, *map(rule_check, contract.rules))],
     )
     def table(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], **frames: pl.LazyFrame
     ) -> Iterator[Any]:
         days = days_of(context)
         lazy = transform(platform, {name: nw.from_native(frame) for name, frame in frames.items()}, days)
-        rows = contract.cast(lazy).collect().to_native().sort(contract.partition_column, *contract.key, nulls_last=True)
+        rows = contract.cast(lazy).collect().to_native().sort(contract.partition_column, *names, nulls_last=True)
         yield dg.Output(contract.validate(rows), output_name="table")
-        if checks:
-            yield from conclude(context, platform, list(_results(contract, key, rows, days)))
+        yield from conclude(context, platform, list(_results(contract, key, rows, days, names)))
 
     return table
 
 
-def _results(contract: Contract, key: dg.AssetKey, rows: pl.DataFrame, days: list[date]) -> Iterator[Any]:
+def _results(
+    contract: Contract, key: dg.AssetKey, rows: pl.DataFrame, days: list[date], names: Sequence[str]
+) -> Iterator[DayResult]:
     day = contract.partition_column
-    names = list(dict.fromkeys((day, *contract.key)))
     total = _per_day(rows, day)
-    repeated = rows.filter(pl.struct(names).is_duplicated())
+    repeated = rows.filter(pl.struct(list(dict.fromkeys((day, *names)))).is_duplicated())
     yield from UNIQUE_KEY.results(key, days, failed=_per_day(repeated, day), total=total)
     for rule in contract.rules:
         broken = nw.from_native(rows).filter(rule.broken).to_native()

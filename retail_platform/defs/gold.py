@@ -34,11 +34,11 @@ def gold() -> dg.Definitions:
             transform=_members_of(dimension),
             start=settings.start_date,
             group="gold",
-            checks=False,
+            unique=[dimension.version_key],
         )
         for dimension in DIMENSIONS
     ]
-    days = table_asset(DIM_DATE, inputs={}, transform=_describe, start=settings.start_date, group="gold", checks=False)
+    days = table_asset(DIM_DATE, inputs={}, transform=_describe, start=settings.start_date, group="gold")
     sales = table_asset(
         FACT_SALES, inputs=of_all_sources("orders"), transform=_sales, start=settings.start_date, group="gold"
     )
