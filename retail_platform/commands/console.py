@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -49,7 +50,7 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
     """Print rows under their column names; numbers stand to the right."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for position, name in enumerate(columns):
-        is_number = any(isinstance(row[position], int | float) for row in rows)
+        is_number = any(isinstance(row[position], int | float | Decimal) for row in rows)
         table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(_shown(value) for value in row))
