@@ -1,12 +1,13 @@
 """What all assets share: daily partitions, the days of a run, pools, and the catalog's words for a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from retail_platform.components.checks import DayCheck
 from retail_platform.contracts.contract import Contract
 from retail_platform.serving.duckdb import duckdb_type
 
@@ -54,3 +55,48 @@ def contract_metadata(contract: Contract) -> dict[str, Any]:
         for name, text in contract.descriptions.items()
     }
     return table_metadata(contract.schema, descriptions, contract.partition_column)
+
+
+def daily_asset(
+    key: dg.AssetKey,
+    *,
+    start: date,
+    group: str,
+    outs: Mapping[str, dg.AssetOut],
+    checks: Iterable[DayCheck],
+    ins: Mapping[str, dg.AssetIn] | None = None,
+    deps: Iterable[dg.AssetKey] = (),
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Decorate a function that computes days of a table; every asset of ours is made by this.
+
+    It has daily partitions from `start`, computes a range of them in one run, has a pool of its own, so that no two
+    runs write the table at once, and its checks have a result per day.
+
+    Args:
+        key: The table; the checks and the pool are its.
+        start: The first partition.
+        group: The asset group.
+        outs: What the function yields, by output name.
+        checks: The checks of `key`.
+        ins: What is loaded for the function, by parameter.
+        deps: What must be there before, and is not loaded.
+    """
+    partitions = daily(start)
+    return dg.multi_asset(
+        name="_".join(key.path),
+        ins=ins,
+        deps=list(deps),
+        outs=outs,
+        partitions_def=partitions,
+        group_name=group,
+        pool=pool(key.path),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[check.spec(key, partitions) for check in checks],
+    )
+
+
+def stored(
+    key: dg.AssetKey, *, description: str, kinds: Collection[str], metadata: Mapping[str, Any] | None = None
+) -> dg.AssetOut:
+    """An output that the lake's IO manager takes care of."""
+    return dg.AssetOut(key=key, description=description, metadata=metadata, io_manager_key=IO_MANAGER, kinds=set(kinds))

@@ -9,12 +9,11 @@ from pydantic import BaseModel
 
 from retail_platform.components.checks import conclude, rule_check
 from retail_platform.components.days import (
-    IO_MANAGER,
     SCANNED,
     contract_metadata,
-    daily,
+    daily_asset,
     days_of,
-    pool,
+    stored,
     table_metadata,
 )
 from retail_platform.components.lane_checks import (
@@ -40,6 +39,8 @@ from retail_platform.landing.refining import (
 from retail_platform.platform import QUARANTINE_SUFFIX, Platform, assembled_platform
 from retail_platform.settings import Settings
 from retail_platform.source_spec import SourceSpec
+
+_KINDS = ("polars", "parquet")
 
 
 class RetailSource(dg.Component):
@@ -80,25 +81,21 @@ def lane_assets(source: str, spec: SourceSpec, settings: Settings) -> list[dg.As
 
 def _bronze(source: str, spec: SourceSpec, feed: str, settings: Settings) -> dg.AssetsDefinition:
     key = dg.AssetKey(["bronze", source, feed])
-    partitions = daily(settings.start_date)
     declared = spec.feeds[feed]
 
-    @dg.multi_asset(
-        name=f"bronze_{source}_{feed}",
+    @daily_asset(
+        key,
+        start=settings.start_date,
+        group=source,
         outs={
-            feed: dg.AssetOut(
-                key=key,
+            feed: stored(
+                key,
                 description=f"Feed {feed} of {source} as it was delivered: text, and where each row came from.",
                 metadata=table_metadata(bronze_schema(declared), DESCRIPTIONS, PARTITION_DATE),
-                io_manager_key=IO_MANAGER,
                 kinds={"csv", "parquet"},
             )
         },
-        partitions_def=partitions,
-        group_name=source,
-        pool=pool(key.path),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[check.spec(key, partitions) for check in BRONZE_CHECKS],
+        checks=BRONZE_CHECKS,
     )
     def bronze(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         lane = platform.lanes[source]
@@ -119,37 +116,32 @@ def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> d
     quarantine_key = dg.AssetKey(["silver", source, entity + QUARANTINE_SUFFIX])
     contract = ENTITIES[entity]
     declared = spec.entities[entity]
-    partitions = daily(settings.start_date)
     is_dated = spec.feeds[declared.feed].kind == "transactional"
     checks = [*SILVER_CHECKS, *([ONE_DAY_PER_KEY] if is_dated else [])]
     rules = contract.rules_for(mapped=declared.columns, overrides=declared.rules)
     lookups = {lookup.feed for lookup in declared.lookups.values()}
 
-    @dg.multi_asset(
-        name=f"silver_{source}_{entity}",
+    @daily_asset(
+        key,
+        start=settings.start_date,
+        group=source,
         ins={"rows": dg.AssetIn(key=["bronze", source, declared.feed])},
         deps=[dg.AssetKey(["bronze", source, feed]) for feed in sorted(lookups)],
         outs={
-            "quarantine": dg.AssetOut(
-                key=quarantine_key,
+            "quarantine": stored(
+                quarantine_key,
                 description=f"Rows of {source} that are no valid {entity}, with the reasons. {QUARANTINE.description}",
                 metadata=contract_metadata(QUARANTINE),
-                io_manager_key=IO_MANAGER,
-                kinds={"polars", "parquet"},
+                kinds=_KINDS,
             ),
-            "silver": dg.AssetOut(
-                key=key,
+            "silver": stored(
+                key,
                 description=f"{contract.description} Source: {source}.",
                 metadata=contract_metadata(contract),
-                io_manager_key=IO_MANAGER,
-                kinds={"polars", "parquet"},
+                kinds=_KINDS,
             ),
         },
-        partitions_def=partitions,
-        group_name=source,
-        pool=pool(key.path),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[check.spec(key, partitions) for check in (*checks, *map(rule_check, rules))],
+        checks=[*checks, *map(rule_check, rules)],
     )
     def silver(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], rows: pl.LazyFrame
@@ -171,29 +163,24 @@ def _derived(source: str, spec: SourceSpec, entity: str, settings: Settings) -> 
     key = dg.AssetKey(["silver", source, entity])
     contract = ENTITIES[entity]
     feed = spec.entities[entity].feed
-
-    partitions = daily(settings.start_date)
     orders = dg.AssetKey(["silver", source, "orders"])
 
-    @dg.multi_asset(
-        name=f"silver_{source}_{entity}",
+    @daily_asset(
+        key,
+        start=settings.start_date,
+        group=source,
         ins={"rows": dg.AssetIn(key=["bronze", source, feed])},
         # The check compares with the orders of the day, so they come first.
         deps=[orders],
         outs={
-            "silver": dg.AssetOut(
-                key=key,
+            "silver": stored(
+                key,
                 description=f"{contract.description} Read off {feed}: {source} delivers no {entity} of their own.",
                 metadata=contract_metadata(contract),
-                io_manager_key=IO_MANAGER,
-                kinds={"polars", "parquet"},
+                kinds=_KINDS,
             )
         },
-        partitions_def=partitions,
-        group_name=source,
-        pool=pool(key.path),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[ALL_DESCRIBED.spec(key, partitions)],
+        checks=[ALL_DESCRIBED],
     )
     def derived(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], rows: pl.LazyFrame

@@ -9,7 +9,7 @@ import narwhals as nw
 import polars as pl
 
 from retail_platform.components.checks import DayCheck, conclude, rule_check
-from retail_platform.components.days import IO_MANAGER, contract_metadata, daily, days_of, pool
+from retail_platform.components.days import contract_metadata, daily_asset, days_of, stored
 from retail_platform.contracts.contract import Contract
 from retail_platform.instance.day_checks import DayResult
 from retail_platform.platform import Platform
@@ -39,26 +39,22 @@ def table_asset(
         unique: What no two rows of a day share; the contract's key when not given.
     """
     key = dg.AssetKey([contract.layer, contract.name])
-    partitions = daily(start)
     names = tuple(unique) or contract.key
 
-    @dg.multi_asset(
-        name=f"{contract.layer}_{contract.name}",
+    @daily_asset(
+        key,
+        start=start,
+        group=group,
         ins={name: dg.AssetIn(key=asset) for name, asset in inputs.items()},
         outs={
-            "table": dg.AssetOut(
-                key=key,
+            "table": stored(
+                key,
                 description=contract.description,
                 metadata=contract_metadata(contract),
-                io_manager_key=IO_MANAGER,
                 kinds={"polars", "parquet", "duckdb"},
             )
         },
-        partitions_def=partitions,
-        group_name=group,
-        pool=pool(key.path),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[check.spec(key, partitions) for check in (UNIQUE_KEY, *map(rule_check, contract.rules))],
+        checks=[UNIQUE_KEY, *map(rule_check, contract.rules)],
     )
     def table(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], **frames: pl.LazyFrame

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from retail_platform.components.checks import ERROR, WARN, DayCheck, conclude
-from retail_platform.components.days import FINISHES, IO_MANAGER, TICKET, daily, days_of, pool
+from retail_platform.components.days import FINISHES, TICKET, daily_asset, days_of, stored
 from retail_platform.contracts.gold import GOLD
 from retail_platform.contracts.marts import MARTS
 from retail_platform.instance.day_checks import DayResult
@@ -25,26 +25,21 @@ CHECKS = {
 @dg.definitions
 def serving() -> dg.Definitions:
     """The warehouse."""
-    partitions = daily(assembled_platform().settings.start_date)
     tables = [dg.AssetKey([contract.layer, contract.name]) for contract in (*GOLD.values(), *MARTS.values())]
 
-    @dg.multi_asset(
-        name="serving_duckdb",
+    @daily_asset(
+        KEY,
+        start=assembled_platform().settings.start_date,
+        group="serving",
         deps=tables,
         outs={
-            "warehouse": dg.AssetOut(
-                key=KEY,
-                dagster_type=dg.Nothing,
+            "warehouse": stored(
+                KEY,
                 description="The DuckDB warehouse (warehouse/retail.duckdb): a run becomes visible as a whole.",
-                io_manager_key=IO_MANAGER,
                 kinds={"duckdb"},
             )
         },
-        partitions_def=partitions,
-        group_name="serving",
-        pool=pool(KEY.path),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[check.spec(KEY, partitions) for check in CHECKS.values()],
+        checks=CHECKS.values(),
     )
     def duckdb(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         days = days_of(context)
