@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-fast lint format lock clean
+.PHONY: help setup demo up test test-fast lint format lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -17,7 +17,14 @@ $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/retail init
 	@touch $(STAMP)
+
+demo: $(STAMP) ## Make up a shop of 90 days, start Dagster on port 3000, and let it load them; HEADLESS=1 ends by itself
+	$(BIN)/retail demo $(if $(HEADLESS),--headless) $(if $(PORT),--port $(PORT))
+
+up: $(STAMP) ## Start Dagster on port 3000
+	$(BIN)/retail up $(if $(PORT),--port $(PORT))
 
 test: lint test-fast ## Lint, type-check, and run every test: the fast ones first
 	$(BIN)/python -m pytest -m slow

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,7 @@ _DAY = ["%Y-%m-%d"]
 Source = Annotated[str | None, typer.Option("--source", help="Only this source.")]
 From = Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="First day, YYYY-MM-DD.")]
 To = Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last day, YYYY-MM-DD.")]
+Port = Annotated[int, typer.Option(help="The webserver's port.")]
 
 
 class Format(StrEnum):
@@ -36,6 +38,40 @@ class Format(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
+
+
+@app.command()
+def init() -> None:
+    """Make the data folder, with a landing folder for every feed."""
+    from retail_platform.commands.up import init as run
+
+    with _told_errors():
+        run(out)
+
+
+@app.command()
+def up(
+    host: Annotated[str, typer.Option(help="Where to listen; Dagster asks nobody for a password.")] = "127.0.0.1",
+    port: Port = 3000,
+) -> None:
+    """Run Dagster, its sensors on, until Ctrl-C: what arrives in landing is loaded."""
+    from retail_platform.commands.up import up as run
+
+    with _told_errors():
+        sys.exit(run(out, host=host, port=port))
+
+
+@app.command()
+def demo(
+    port: Port = 3000,
+    days: Annotated[int, typer.Option(help="How many days the shop has been open.")] = 90,
+    headless: Annotated[bool, typer.Option("--headless", help="End when all is loaded.")] = False,  # noqa: FBT002
+) -> None:
+    """Make up a shop, run Dagster, and let its sensors load it all."""
+    from retail_platform.commands.up import demo as run
+
+    with _told_errors():
+        sys.exit(run(out, port=port, days=days, headless=headless))
 
 
 @app.command()
@@ -118,6 +154,24 @@ def quarantine_show(
 
     with _told_errors():
         run(out, source, entity, first=_day(first), last=_day(last), reason=reason, limit=limit)
+
+
+@app.command()
+def generate(
+    days: Annotated[int, typer.Option(help="How many days the shop is open.")] = 90,
+    orders_per_day: Annotated[int, typer.Option(help="On average.")] = 40,
+    start: Annotated[
+        datetime | None, typer.Option(formats=_DAY, help="First day; the last is yesterday if not said.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Chooses the shop; the same for the same seed.")] = 1,
+    dirt: Annotated[float, typer.Option(help="Share of rows that are late, twice, wrong or odd.")] = 0.02,
+    folder: Annotated[Path | None, typer.Option("--out", help="Instead of storefront's landing folder.")] = None,
+) -> None:
+    """Make up a realistic, dirty shop, and deliver its files."""
+    from retail_platform.commands.generate import generate as run
+
+    with _told_errors():
+        run(out, days=days, orders_per_day=orders_per_day, start=_day(start), seed=seed, dirt=dirt, folder=folder)
 
 
 @app.command("rebuild-warehouse")

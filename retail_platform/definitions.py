@@ -8,8 +8,12 @@ from dagster.components.core.component_tree import ComponentTree
 
 import retail_platform.defs
 from retail_platform.components.days import IO_MANAGER, PLATFORM
+from retail_platform.instance.warm_runs import built_before_forks, fork_runs_of_this_code_server
 from retail_platform.lake.io_manager import LakeIOManager
 from retail_platform.platform import Platform, assembled_platform, assembling
+
+# What our libraries import as late as when they are used: 0.1 s.
+_LATE_IMPORTS = ("pandera.backends.polars.builtin_checks", "narwhals._polars.dataframe")
 
 
 def build_defs(platform: Platform | None = None) -> dg.Definitions:
@@ -26,11 +30,16 @@ def build_defs(platform: Platform | None = None) -> dg.Definitions:
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
         loaded = tree.build_defs()
+    # Dagster passes `owners` on itself where a sensor has jobs, and does so later than here.
+    warnings.filterwarnings(
+        "ignore", message="Parameter `owners` of initializer `SensorDefinition", category=dg.BetaWarning
+    )
     resources = {PLATFORM: platform, IO_MANAGER: LakeIOManager(platform.table)}
     return dg.Definitions.merge(loaded, dg.Definitions(resources=resources, executor=dg.in_process_executor))
 
 
 @dg.definitions
 def definitions() -> dg.Definitions:
-    """What the webserver and the daemon load."""
-    return build_defs()
+    """What a code server loads, and each run."""
+    fork_runs_of_this_code_server(*_LATE_IMPORTS, "retail_platform.prebuilt")
+    return built_before_forks() or build_defs()

@@ -11,8 +11,7 @@ from datetime import date
 
 import dagster as dg
 
-from retail_platform.components.days import FINISHES, SCANNED, TICKET
-from retail_platform.defs.jobs import PUBLISH, job_name
+from retail_platform.components.days import DAYS, FINISHES, PUBLISH, SCANNED, TICKET, job_name
 from retail_platform.instance.headless import run_range
 from retail_platform.landing.planning import Days, merge_ranges, plan, spoken
 from retail_platform.platform import Platform
@@ -64,7 +63,7 @@ class Loader:
                 ((source, (days,)),) = work.items()
                 self._run(job_name(source), days, report, tags={FINISHES: source, TICKET: str(ticket)})
             else:
-                failed = self._wave(work, report, layers=("bronze",))
+                failed = self._wave(work, report, layers=("bronze",), ticket=ticket)
                 ticket = self.platform.ledger.last_ticket()
                 self._compute(self._plan(sources, first, last), report, ticket=ticket, failed=failed)
         return report
@@ -80,20 +79,22 @@ class Loader:
         return plan(self.platform.ledger, self.platform.settings, sources, first=first, last=last)
 
     def _compute(self, work: Mapping[str, list[Days]], report: LoadReport, *, ticket: int, failed: set[str]) -> None:
-        failed |= self._wave(work, report, layers=("silver", "gold", "marts"))
+        failed |= self._wave(work, report, layers=("silver", "gold", "marts"), ticket=ticket)
         finished = {source: ranges for source, ranges in work.items() if source not in failed}
         tags = {FINISHES: ",".join(finished), TICKET: str(ticket)}
         for days in merge_ranges([days for ranges in finished.values() for days in ranges]):
             self._run(PUBLISH, days, report, tags=tags)
 
-    def _wave(self, work: Mapping[str, list[Days]], report: LoadReport, *, layers: tuple[str, ...]) -> set[str]:
+    def _wave(
+        self, work: Mapping[str, list[Days]], report: LoadReport, *, layers: tuple[str, ...], ticket: int
+    ) -> set[str]:
         """Run some layers of every range; one source's failure stops no other's."""
         failed: set[str] = set()
         for source, ranges in work.items():
             keys = self.definitions.resolve_job_def(job_name(source)).asset_layer.executable_asset_keys
             wanted = [key for key in keys if key.path[0] in layers]
             for days in ranges:
-                if not self._run(job_name(source), days, report, tags={}, assets=wanted):
+                if not self._run(job_name(source), days, report, tags={TICKET: str(ticket)}, assets=wanted):
                     failed.add(source)
         return failed
 
@@ -112,7 +113,7 @@ class Loader:
             instance=self.instance,
             start_day=days[0].isoformat(),
             end_day=days[1].isoformat(),
-            tags={SCANNED: "true", **tags},
+            tags={SCANNED: "true", DAYS: spoken(days), **tags},
             asset_selection=assets,
             on_event=lambda event: self.on_step(job, days, event),
         )

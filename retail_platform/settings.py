@@ -33,6 +33,12 @@ class Settings(BaseSettings):
         default=None, description="SQLAlchemy URL of the ledger; a SQLite file in the data folder when not set."
     )
 
+    settle_seconds: float = Field(
+        default=2.0, ge=0, description="A file is finished when it has not changed for this long."
+    )
+    run_attempts: int = Field(
+        default=3, ge=1, description="A drop whose day has failed this often is held, with the reason."
+    )
     run_gap_days: int = Field(
         default=31, ge=0, description="Days without work that one run may bridge rather than be split in two."
     )

@@ -30,7 +30,9 @@ LAYERS = (
     "components",
     "defs",
     "definitions",
+    "prebuilt",
     "loading",
+    "generator",
     "commands",
     "cli",
 )

@@ -73,6 +73,8 @@ DEPENDENCIES = {
         "gold/dim_product",
         "gold/fact_sales",
         "marts/daily_sales",
+        # No gold table is made of it yet.
+        "silver/storefront/payments",
     },
 }
 
@@ -149,9 +151,19 @@ def test_the_jobs(definitions: dg.Definitions):
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
     downstream = {name for name in CHECKS if name.startswith(("gold/", "marts/", "serving/"))}
     lanes = {f"load_{source}": {name for name in CHECKS if group_of(name) == source} | downstream for source in SOURCES}
+    scans: dict[str, set[str]] = {f"scan_{source}": set() for source in SOURCES}
     selected = {name: named(job.asset_layer.executable_asset_keys) for name, job in jobs.items()}
-    assert selected == lanes | {"publish": {"serving/duckdb"}}
-    assert all(job.partitions_def is not None and job.description for job in jobs.values())
+    assert selected == lanes | scans | {"publish": {"serving/duckdb"}}
+    assert all(job.description for job in jobs.values())
+    assert {name for name, job in jobs.items() if job.partitions_def is not None} == {*lanes, "publish"}
+
+
+def test_every_source_has_a_sensor_that_is_on(definitions: dg.Definitions):
+    sensors = {sensor.name: sensor for sensor in definitions.sensors or ()}
+    jobs = {name: {job.name for job in sensor.jobs} for name, sensor in sensors.items()}
+    of_sources = {f"{source}_drops": {f"load_{source}", f"scan_{source}"} for source in SOURCES}
+    assert jobs == of_sources | {"publish_what_is_not": {"publish"}}
+    assert {sensor.default_status for sensor in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}
 
 
 def test_the_definitions_are_sound(definitions: dg.Definitions):

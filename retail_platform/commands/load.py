@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - a load that finds nothing to do need not wait for Dagster and pandera
 
+_GROWING = "it is still being written: load again when it is complete"
+
 
 def load(out: Console, err: Console, *, source: str | None, first: date | None, last: date | None) -> int:
     """Load what is new; the exit code is 1 if anything was left undone."""
@@ -67,7 +69,7 @@ def _scan(landing: Landing, sources: Iterable[str], out: Console, err: Console) 
             found = scan(landing.lanes[name])
             new += found.new
             ignored |= found.ignored
-            unreadable |= found.unreadable
+            unreadable |= found.unreadable | dict.fromkeys(found.growing, _GROWING)
     for drop in new:
         if drop.message and drop.status == "pending":
             out.print(f"[yellow]note[/yellow] {escape(drop.path)}: {escape(drop.message)}")

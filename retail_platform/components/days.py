@@ -6,20 +6,43 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from retail_platform.components.checks import DayCheck
 from retail_platform.contracts.contract import Contract
 from retail_platform.serving.duckdb import duckdb_type
 
+Job = dg.JobDefinition | UnresolvedAssetJobDefinition
+
 IO_MANAGER = "io_manager"
 PLATFORM = "platform"
 
+SOURCE = "retail/source"
+"""Run tag: the source whose days are loaded."""
+DAYS = "retail/days"
+"""Run tag: the days, in words."""
+DROPS = "retail/drops"
+"""Run tag: the files whose arrival made the run necessary, in words."""
 SCANNED = "retail/scanned"
 """Run tag: landing was looked at before the run was started."""
 FINISHES = "retail/finishes"
 """Run tag: the sources (joined by commas) whose days this run takes all the way to the warehouse."""
 TICKET = "retail/ticket"
 """Run tag: the newest ticket of the ledger when the run was asked for; later ones are not finished by it."""
+
+
+PUBLISH = "publish"
+"""The job that brings the warehouse up to date, and computes nothing."""
+
+
+def job_name(source: str) -> str:
+    """The job that takes a source's days to the warehouse."""
+    return f"load_{source}"
+
+
+def scan_job_name(source: str) -> str:
+    """The job that takes a source's new files into the ledger."""
+    return f"scan_{source}"
 
 
 def daily(start: date) -> dg.DailyPartitionsDefinition:

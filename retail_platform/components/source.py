@@ -29,6 +29,7 @@ from retail_platform.components.lane_checks import (
 from retail_platform.contracts.bronze import DESCRIPTIONS, bronze_schema
 from retail_platform.contracts.rules import PARTITION_DATE
 from retail_platform.contracts.silver import ENTITIES, QUARANTINE
+from retail_platform.instance.failed_days import report_failed_days
 from retail_platform.lake.io_manager import WrittenDays
 from retail_platform.landing.bronze import bronze_batches
 from retail_platform.landing.drops import scan
@@ -153,6 +154,8 @@ def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> d
         yield dg.Output(WrittenDays(frame=refined.silver, days=written), output_name="silver")
         for day, (_, why) in refined.blocked.items():
             context.log.error("%s is blocked: %s", day, why)
+        blocked = {day.isoformat(): f"blocked: {why}" for day, (_, why) in sorted(refined.blocked.items())}
+        report_failed_days(context.instance, context.run, key, context.op_execution_context.op.name, blocked)
         books = keep_books(platform, key, days, refined)
         yield from conclude(context, platform, silver_results(platform, key, books, refined, is_dated=is_dated))
 

@@ -1,19 +1,21 @@
 """Serving: the lake's tables published to the DuckDB warehouse, last in every job."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
 
 from retail_platform.components.checks import ERROR, WARN, DayCheck, conclude
 from retail_platform.components.days import FINISHES, TICKET, daily_asset, days_of, stored
+from retail_platform.components.publish_sensor import POSITION, newest_materialization
 from retail_platform.contracts.gold import GOLD
 from retail_platform.contracts.marts import MARTS
 from retail_platform.instance.day_checks import DayResult
 from retail_platform.platform import Platform, assembled_platform
 from retail_platform.serving.duckdb import publish
 from retail_platform.serving.gold_checks import GOLD_CHECKS, count_facts, count_failures
+from retail_platform.transforms.dimensions import DIMENSIONS
 
 KEY = dg.AssetKey(["serving", "duckdb"])
 CHECKS = {
@@ -25,13 +27,13 @@ CHECKS = {
 @dg.definitions
 def serving() -> dg.Definitions:
     """The warehouse."""
-    tables = [dg.AssetKey([contract.layer, contract.name]) for contract in (*GOLD.values(), *MARTS.values())]
+    platform = assembled_platform()
 
     @daily_asset(
         KEY,
-        start=assembled_platform().settings.start_date,
+        start=platform.settings.start_date,
         group="serving",
-        deps=tables,
+        deps=[*_tables(), *_unused_below(platform)],
         outs={
             "warehouse": stored(
                 KEY,
@@ -43,8 +45,14 @@ def serving() -> dg.Definitions:
     )
     def duckdb(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         days = days_of(context)
+        position = newest_materialization(context.instance)
         report = publish(platform)
-        metadata = {"changed": report.changed, "version": report.version.name, "seconds": report.seconds}
+        metadata = {
+            "changed": report.changed,
+            "version": report.version.name,
+            "seconds": report.seconds,
+            POSITION: dg.MetadataValue.int(position),
+        }
         yield dg.Output(None, output_name="warehouse", metadata=metadata)
         yield from conclude(context, platform, _results(platform, days))
         _finish(context, platform, days)
@@ -64,7 +72,41 @@ def _results(platform: Platform, days: list[date]) -> list[DayResult]:
     return results
 
 
+def _tables() -> list[dg.AssetKey]:
+    return [dg.AssetKey([contract.layer, contract.name]) for contract in (*GOLD.values(), *MARTS.values())]
+
+
+def _unused_below(platform: Platform) -> list[dg.AssetKey]:
+    """What no gold table is made of: that, too, must be there before a source's days count as finished."""
+    used = {"orders", *(dimension.entity for dimension in DIMENSIONS)}
+    unused = []
+    for source, spec in platform.sources.items():
+        entities = spec.entities
+        feeds = {entity.feed for entity in entities.values()}
+        feeds |= {lookup.feed for entity in entities.values() for lookup in entity.lookups.values()}
+        unused += [dg.AssetKey(["bronze", source, feed]) for feed in spec.feeds if feed not in feeds]
+        unused += [dg.AssetKey(["silver", source, entity]) for entity in entities if entity not in used]
+    return unused
+
+
 def _finish(context: dg.AssetExecutionContext, platform: Platform, days: list[date]) -> None:
     """The days have come all the way: they are no longer dirty, unless something dirtied them since the run began."""
-    for source in filter(None, context.run.tags.get(FINISHES, "").split(",")):
-        platform.ledger.finish(source, first=days[0], last=days[-1], ticket=int(context.run.tags[TICKET]))
+    tags = context.run.tags
+    if FINISHES in tags:
+        sources = list(filter(None, tags[FINISHES].split(",")))
+        ticket = int(tags[TICKET])
+    else:
+        # Materialized by hand, or by a backfill: a source is finished where all its tables were.
+        selected = set(context.job_def.asset_layer.executable_asset_keys)
+        sources = [name for name in platform.sources if selected.issuperset([*_lane_keys(platform, name), *_tables()])]
+        record = context.instance.get_run_record_by_id(context.run.run_id)
+        started = record.start_time if record and record.start_time else 0.0
+        ticket = platform.ledger.ticket_at(datetime.fromtimestamp(started, UTC))
+    for source in sources:
+        platform.ledger.finish(source, first=days[0], last=days[-1], ticket=ticket)
+
+
+def _lane_keys(platform: Platform, source: str) -> list[dg.AssetKey]:
+    spec = platform.sources[source]
+    feeds = [["bronze", source, feed] for feed in spec.feeds]
+    return [dg.AssetKey(path) for path in (*feeds, *(["silver", source, entity] for entity in spec.entities))]

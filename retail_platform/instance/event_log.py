@@ -6,8 +6,6 @@ storage and says so. Measured by `benchmarks/event_log.py`; why it exists: docs/
 """
 
 import functools
-import hashlib
-import inspect
 import logging
 import os
 import weakref
@@ -38,6 +36,7 @@ from watchdog.events import FileSystemEvent
 from watchdog.observers import Observer
 
 from retail_platform.instance.pools import sleep_before_next_claim
+from retail_platform.instance.reviewed import fingerprint
 from retail_platform.instance.shards import ShardEngines
 
 # Dagster reads it at every event. A range of 365 days has 365 events per output, and 365 per planned asset.
@@ -332,13 +331,8 @@ def _planned_row_ids(index: Connection, run_id: str, keys: Mapping[_CheckKey, An
 @functools.cache
 def dagster_fingerprint() -> str:
     """A hash of the source of `RELIED_ON` and of the tables written to (16 ms); empty if it cannot be read."""
-    try:
-        sources = [inspect.getsource(getattr(owner, name)) for owner, names in RELIED_ON.items() for name in names]
-    except (AttributeError, OSError):
-        return ""
     tables = [SqlEventLogStorageTable, AssetKeyTable, AssetCheckExecutionsTable]
-    columns = [f"{table.name}.{column.name}" for table in tables for column in table.columns]
-    return hashlib.sha256("\n".join(sources + columns).encode()).hexdigest()[:16]
+    return fingerprint(RELIED_ON, also=[f"{table.name}.{column.name}" for table in tables for column in table.columns])
 
 
 @functools.cache

@@ -8,14 +8,9 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.events import RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.storage.dagster_run import DagsterRun
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
-from dagster._utils.error import SerializableErrorInfo
 
 from retail_platform.instance.orphans import run_tags_for_this_process
+from retail_platform.instance.run_history import errors_of, range_tags
 
 # The event log has everything; a console line for each day of each check would only slow the run down.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -80,7 +75,7 @@ def run_range(
     failure: Exception | None = None
     try:
         for event in execute_run_iterator(InMemoryJob(job), run, instance):
-            errors.extend(_errors_of(event))
+            errors.extend(errors_of(event))
             is_interrupted = is_interrupted or _is_interruption(event)
             # Leaving the loop would leave a step in the middle of what it writes, with its pool taken.
             if on_event and failure is None:
@@ -111,9 +106,7 @@ def _range_tags(job: dg.JobDefinition, start_day: str, end_day: str) -> dict[str
         if not job.partitions_def.has_partition_key(day):
             days = job.partitions_def.get_first_partition_key(), job.partitions_def.get_last_partition_key()
             raise ValueError(f"{day} is not a day of job {job.name}: its days go from {days[0]} to {days[1]}.")
-    if start_day == end_day:
-        return {PARTITION_NAME_TAG: start_day}
-    return {ASSET_PARTITION_RANGE_START_TAG: start_day, ASSET_PARTITION_RANGE_END_TAG: end_day}
+    return range_tags(start_day, end_day)
 
 
 def _finish(instance: dg.DagsterInstance, run: DagsterRun) -> None:
@@ -127,23 +120,3 @@ def _finish(instance: dg.DagsterInstance, run: DagsterRun) -> None:
 
 def _is_interruption(event: dg.DagsterEvent) -> bool:
     return event.is_run_failure and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
-
-
-def _errors_of(event: dg.DagsterEvent) -> list[str]:
-    if event.is_step_failure:
-        error = event.step_failure_data.error
-        return [f"{event.step_key}: {_root_cause(error)}"]
-    # With failed steps this is their number; without, it is the job itself that failed, for example at a resource.
-    if event.is_run_failure and event.job_failure_data.first_step_failure_event is None:
-        error = event.job_failure_data.error
-        return [_root_cause(error) if error else event.message or "The run failed."]
-    return []
-
-
-def _root_cause(error: SerializableErrorInfo | None) -> str:
-    """What was raised first, in one paragraph; the stack is in the run's log."""
-    if error is None:
-        return "failed without an error"
-    while error.cause is not None:
-        error = error.cause
-    return error.message.strip()

@@ -15,6 +15,7 @@ from retail_platform.landing.lane import Lane
 from retail_platform.landing.ledger import Drop
 
 _BATCH_ROWS = 500_000
+_NO_FILE = pl.lit(None, pl.String).alias(FILE_ID)
 _GONE = "the file has gone or changed before it was loaded: deliver it again"
 
 
@@ -31,6 +32,7 @@ def bronze_batches(lane: Lane, feed: str, *, first: date, last: date, problems: 
         last: Last day of the range.
         problems: Gets a message for each drop that could not be taken; the others go through.
     """
+    yield from _withdraw(lane, feed, first=first, last=last)
     drops = lane.ledger.drops(source=lane.source, feed=feed, statuses=("pending", "loaded"), days=(first, last))
     loaded = lane.ledger.is_loaded([drop.drop_id for drop in drops], first=first, last=last)
     days = lane.ledger.days_of([drop.drop_id for drop in drops])
@@ -51,6 +53,19 @@ def bronze_batches(lane: Lane, feed: str, *, first: date, last: date, problems: 
     if gathered:
         yield _batch(lane, feed, gathered)
         _keep_books(lane, feed, gathered, first=first, last=last)
+
+
+def _withdraw(lane: Lane, feed: str, *, first: date, last: date) -> Iterator[FileRows]:
+    """Take out what bronze may hold of drops that were held after it had taken them."""
+    drops = lane.ledger.withdrawals(source=lane.source, feed=feed, days=(first, last))
+    if not drops:
+        return
+    days = lane.ledger.days_of([drop.drop_id for drop in drops])
+    files = [(drop.file_id, day) for drop in drops for day in days[drop.drop_id] if first <= day <= last]
+    yield FileRows(rows=bronze_schema(lane.spec.feeds[feed]).to_frame().with_columns(_NO_FILE), files=files)
+    index = lane.index(feed)
+    index.replace(index.schema.to_frame(), files=files)
+    lane.ledger.mark_withdrawn([drop.drop_id for drop in drops], first=first, last=last)
 
 
 def _read(lane: Lane, drop: Drop) -> pl.DataFrame | None:

@@ -5,22 +5,28 @@ before, whether it must be held until somebody has looked. Nothing is written to
 """
 
 import hashlib
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import polars as pl
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from retail_platform.contracts.bronze import KEY
 from retail_platform.contracts.rules import MALFORMED, PARTITION_DATE
 from retail_platform.landing.csv_file import CsvContent, HeaderMatch, match_header
 from retail_platform.landing.encoding import UnreadableFile
 from retail_platform.landing.filing import file_rows
-from retail_platform.landing.finding import Found, LandingFile, date_in_name, find_files
+from retail_platform.landing.finding import LandingFile, date_in_name, find_files
 from retail_platform.landing.lane import Lane
 from retail_platform.landing.ledger import Drop, FileState
+from retail_platform.landing.settling import Settled, Sighting, part_settled
 from retail_platform.source_spec import FeedSpec
+
+_MOST_FILES = 30
+_MOST_BYTES = 16_000_000
+"""What a glance reads at most: a sensor's tick should not take a second, and must not take a minute."""
 
 
 @dataclass(kw_only=True)
@@ -30,23 +36,55 @@ class ScanReport:
     Attributes:
         files: How many CSV files there are.
         new: The drops that were taken into the ledger.
+        growing: New or changed files that may still be written, by path; they are looked at again.
+        left: How many finished files were left for a scan, because they are too many or too large for a glance.
+        is_busy: Somebody else is looking; nothing was read.
         ignored: What is no CSV file of a feed: path -> why.
         unreadable: What the operating system would not let us read: path -> why. It is tried again at every look.
     """
 
     files: int = 0
     new: list[Drop] = field(default_factory=list)
+    growing: dict[str, Sighting] = field(default_factory=dict)
+    left: int = 0
+    is_busy: bool = False
     ignored: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
 def scan(lane: Lane) -> ScanReport:
-    """Look for new and changed files of a source, and take them into the ledger. One bad file never hides another."""
-    lock = lane.settings.root / "locks" / f"{lane.source}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    """Look for new and changed files of a source, and take them into the ledger. One bad file never hides another.
+
+    For files that were written just now it waits a moment; those that go on growing are left alone.
+    """
+    quiet = lane.settings.settle_seconds
     # Two that look at once would both read every new file, and then disagree on who was first.
-    with FileLock(lock):
-        return _scan(lane, find_files(lane.settings.landing_dir, lane.source, lane.spec.feeds))
+    with _lock(lane):
+        report, settled = _look(lane, seen={}, retry_rejected=True)
+        if settled.growing:
+            time.sleep(quiet)
+            report, settled = _look(lane, seen=settled.growing, retry_rejected=True)
+        return _take(lane, report, settled.finished)
+
+
+def glance(lane: Lane, *, seen: Mapping[str, Sighting], retry_rejected: bool) -> ScanReport:
+    """Look as `scan` does, but in a second at most: without waiting, and reading a few files or none.
+
+    Args:
+        lane: The source.
+        seen: What an earlier glance reported as growing.
+        retry_rejected: Also read files again that were rejected as they are.
+    """
+    try:
+        with _lock(lane, timeout=0):
+            report, settled = _look(lane, seen=seen, retry_rejected=retry_rejected)
+            files = settled.finished
+            if len(files) > _MOST_FILES or sum(file.size for file in files) > _MOST_BYTES:
+                report.left = len(files)
+                return report
+            return _take(lane, report, files)
+    except Timeout:
+        return ScanReport(is_busy=True, growing=dict(seen))
 
 
 def accept(lane: Lane, drop_id: str) -> Drop:
@@ -63,18 +101,45 @@ def accept(lane: Lane, drop_id: str) -> Drop:
     return drop
 
 
-def _scan(lane: Lane, found: Found) -> ScanReport:
-    report = ScanReport(files=len(found.files), ignored=found.ignored, unreadable=found.unreadable)
+def hold(lane: Lane, drop: Drop, *, why: str) -> None:
+    """Take out a drop with which its days cannot be computed; the days are computed again without it."""
+    message = f"{why} If that is put right, run: retail drops accept {drop.drop_id}. Or deliver the file again."
+    dirty = lane.days_of([drop]) | lane.affected_days(drop.feed, lane.keys_of([drop], drop.feed), {drop.drop_date})
+    lane.ledger.hold(drop.drop_id, message, dirty=dirty)
+
+
+def _lock(lane: Lane, *, timeout: float = -1) -> FileLock:
+    lock = lane.settings.root / "locks" / f"{lane.source}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(lock, timeout=timeout)
+
+
+def _look(lane: Lane, *, seen: Mapping[str, Sighting], retry_rejected: bool) -> tuple[ScanReport, Settled]:
+    """What is in landing, and which of it has to be read; nothing is read yet."""
+    found = find_files(lane.settings.landing_dir, lane.source, lane.spec.feeds)
     known = lane.ledger.file_states(lane.source)
-    # What was rejected is tried again: the declaration may have been put right since, or the file have come back.
-    rejected = set(_ids(lane.ledger.drops(source=lane.source, statuses=("rejected",))))
-    for file in found.files:
-        state = known.get(file.path)
-        is_known = state is not None and (state.size, state.modified_ns) == (file.size, file.modified_ns)
-        if state is not None and is_known and state.drop_id not in rejected:
-            continue
+    # What was rejected is tried again: the declaration may have been put right since.
+    rejected = set(_ids(lane.ledger.drops(source=lane.source, statuses=("rejected",)))) if retry_rejected else set()
+    waiting = [file for file in found.files if _has_changed(file, known.get(file.path), rejected)]
+    settled = part_settled(waiting, seen=seen, now=time.time(), quiet_seconds=lane.settings.settle_seconds)
+    report = ScanReport(
+        files=len(found.files), growing=settled.growing, ignored=found.ignored, unreadable=found.unreadable
+    )
+    return report, settled
+
+
+def _has_changed(file: LandingFile, state: FileState | None, rejected: Collection[str]) -> bool:
+    if state is None or state.drop_id in rejected:
+        return True
+    return (state.size, state.modified_ns) != (file.size, file.modified_ns)
+
+
+def _take(lane: Lane, report: ScanReport, files: Iterable[LandingFile]) -> ScanReport:
+    """Read the files, and take them into the ledger."""
+    known = lane.ledger.file_states(lane.source)
+    for file in files:
         try:
-            drop = _look_at(lane, file, state)
+            drop = _look_at(lane, file, known.get(file.path))
         except FileNotFoundError:
             continue  # it went while we looked, and so delivered nothing
         except OSError as error:
@@ -210,6 +275,8 @@ def _predecessors(lane: Lane, drop: Drop) -> list[Drop]:
     if feed.on_rewrite == "append":
         return []
     current = lane.ledger.drops(path=drop.path, statuses=("pending", "loaded"))
+    # Of one that was held because its runs failed, bronze may hold rows.
+    current += lane.ledger.withdrawals(source=lane.source, path=drop.path)
     return [
         old
         for old in current

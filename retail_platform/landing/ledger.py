@@ -74,6 +74,15 @@ class FileState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DirtyMark:
+    """Why a day waits: the drop that made it wait, if it was one; `ticket` tells older marks from newer."""
+
+    ticket: int
+    day: date
+    drop_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Book:
     """What became of one day's rows of one entity's driving feed; `blocked_because` is empty where it was written."""
 
@@ -107,6 +116,7 @@ class Ledger:
         with engine.begin() as con:
             for table in METADATA.sorted_tables:
                 con.execute(CreateTable(table, if_not_exists=True))
+                _add_new_columns(con, table)
                 for index in table.indexes:
                     con.execute(CreateIndex(index, if_not_exists=True))
         return engine
@@ -161,7 +171,7 @@ class Ledger:
             con.execute(sa.insert(DROPS), [asdict(drop)])
             _insert(con, DROP_DAYS, _day_rows(drop.drop_id, days))
             _note_file(con, drop.path, drop.source, state)
-            _add_dirty(con, drop.source, dirty, reason=f"drop {drop.path}")
+            _add_dirty(con, drop.source, dirty, reason=f"drop {drop.path}", drop_id=drop.drop_id)
 
     def accept(self, drop_id: str, *, replaces: Collection[str], dirty: Iterable[date]) -> None:
         """Let a held drop take the place of others."""
@@ -170,13 +180,58 @@ class Ledger:
             _replace(con, replaces)
             values = {"status": "pending", "message": "accepted by hand"}
             con.execute(sa.update(DROPS).where(DROPS.c.drop_id == drop_id).values(values))
-            _add_dirty(con, source, dirty, reason=f"drop {drop_id} accepted")
+            _add_dirty(con, source, dirty, reason=f"drop {drop_id} accepted", drop_id=drop_id)
 
     def reject(self, drop_id: str, message: str) -> None:
-        """Give up a drop that cannot be loaded; one that something else has replaced stays so."""
+        """Give up a drop whose content has gone; one that something else has replaced stays so.
+
+        The file is forgotten, so that it is looked at again if it comes back as it was.
+        """
         with self.writing() as con:
             is_pending = (DROPS.c.drop_id == drop_id) & (DROPS.c.status == "pending")
             con.execute(sa.update(DROPS).where(is_pending).values(status="rejected", message=message))
+            con.execute(sa.delete(FILES).where(FILES.c.drop_id == drop_id))
+
+    def hold(self, drop_id: str, message: str, *, dirty: Iterable[date]) -> None:
+        """Take a drop out; it waits until it is accepted, or its path delivered anew.
+
+        Args:
+            drop_id: The drop, pending or loaded; any other stays as it is.
+            message: Why.
+            dirty: The days to compute again without it. What bronze may hold of it is withdrawn by their run.
+        """
+        drop = self.drop(drop_id)
+        with self.writing() as con:
+            is_current = (DROPS.c.drop_id == drop_id) & DROPS.c.status.in_(("pending", "loaded"))
+            held = con.execute(sa.update(DROPS).where(is_current).values(status="held", message=message))
+            if held.rowcount:
+                of_drop = DROP_DAYS.c.drop_id == drop_id
+                con.execute(sa.update(DROP_DAYS).where(of_drop).values(is_loaded=True))
+                _add_dirty(con, drop.source, dirty, reason=f"drop {drop.path} is held")
+
+    def withdrawals(
+        self, *, source: str, feed: str | None = None, path: str | None = None, days: tuple[date, date] | None = None
+    ) -> list[Drop]:
+        """The held drops of which bronze may hold rows, all in all or on some days of a range."""
+        loaded = (
+            sa.select(DROPS.c.drop_id)
+            .join(DROP_DAYS, DROP_DAYS.c.drop_id == DROPS.c.drop_id)
+            .where(DROPS.c.source == source, DROPS.c.status == "held", DROP_DAYS.c.is_loaded)
+        )
+        if days is not None:
+            loaded = loaded.where(DROP_DAYS.c.day.between(*days))
+        with self.engine.connect() as con:
+            drop_ids = set(con.scalars(loaded))
+        return self.drops(source=source, feed=feed, path=path, drop_ids=drop_ids) if drop_ids else []
+
+    def mark_withdrawn(self, drop_ids: Collection[str], *, first: date, last: date) -> None:
+        """Bronze holds nothing of these drops any more on the days of a range."""
+        with self.writing() as con:
+            con.execute(
+                sa.update(DROP_DAYS)
+                .where(DROP_DAYS.c.drop_id.in_(drop_ids), DROP_DAYS.c.day.between(first, last))
+                .values(is_loaded=False)
+            )
 
     def drop(self, drop_id: str) -> Drop:
         """One drop.
@@ -278,14 +333,37 @@ class Ledger:
 
         These are the days that were dirtied and not finished, and those of drops that bronze has yet to take.
         """
+        return sorted({mark.day for mark in self.dirty_marks(source)})
+
+    def dirty_marks(self, source: str) -> list[DirtyMark]:
+        """All that makes days of a source wait, the oldest mark first; drops that bronze has yet to take are 0."""
+        dirt = sa.select(DIRTY_DAYS.c.ticket, DIRTY_DAYS.c.day, DIRTY_DAYS.c.drop_id).where(
+            DIRTY_DAYS.c.source == source
+        )
         unloaded = (
-            sa.select(DROP_DAYS.c.day)
+            sa.select(sa.literal(0).label("ticket"), DROP_DAYS.c.day, DROP_DAYS.c.drop_id)
             .join(DROPS, DROPS.c.drop_id == DROP_DAYS.c.drop_id)
             .where(DROPS.c.source == source, DROPS.c.status == "pending", ~DROP_DAYS.c.is_loaded)
         )
         with self.engine.connect() as con:
-            days = set(con.scalars(sa.select(DIRTY_DAYS.c.day).where(DIRTY_DAYS.c.source == source)))
-            return sorted(days.union(con.scalars(unloaded)))
+            rows = [*con.execute(unloaded), *con.execute(dirt.order_by(DIRTY_DAYS.c.ticket))]
+        return [DirtyMark(ticket=ticket, day=day, drop_id=drop_id) for ticket, day, drop_id in rows]
+
+    def unloaded_days(self, source: str, feeds: Collection[str]) -> set[date]:
+        """The days of drops of these feeds that bronze has yet to take."""
+        unloaded = (
+            sa.select(DROP_DAYS.c.day)
+            .join(DROPS, DROPS.c.drop_id == DROP_DAYS.c.drop_id)
+            .where(DROPS.c.source == source, DROPS.c.feed.in_(feeds))
+            .where(DROPS.c.status == "pending", ~DROP_DAYS.c.is_loaded)
+        )
+        with self.engine.connect() as con:
+            return set(con.scalars(unloaded))
+
+    def ticket_at(self, moment: datetime) -> int:
+        """The newest ticket that there was at a moment."""
+        with self.engine.connect() as con:
+            return con.scalar(sa.select(sa.func.max(DIRTY_DAYS.c.ticket)).where(DIRTY_DAYS.c.since <= moment)) or 0
 
     def make_dirty(self, source: str, days: Iterable[date], *, reason: str) -> None:
         """Ask for days of a source to be computed again."""
@@ -347,6 +425,15 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
     cursor.close()
 
 
+def _add_new_columns(con: sa.Connection, table: sa.Table) -> None:
+    """A ledger that an earlier release made lacks what was added since."""
+    present = {column["name"] for column in sa.inspect(con).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in present:
+            kind = column.type.compile(con.dialect)
+            con.execute(sa.text(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}'))
+
+
 def _replace(con: sa.Connection, drop_ids: Collection[str]) -> None:
     con.execute(sa.update(DROPS).where(DROPS.c.drop_id.in_(drop_ids)).values(status="replaced"))
 
@@ -360,9 +447,11 @@ def _day_rows(drop_id: str, days: Mapping[date, int]) -> list[dict[str, Any]]:
     return [{"drop_id": drop_id, "day": day, "rows": rows, "is_loaded": False} for day, rows in days.items()]
 
 
-def _add_dirty(con: sa.Connection, source: str, days: Iterable[date], *, reason: str) -> None:
-    now = datetime.now(UTC)
-    _insert(con, DIRTY_DAYS, [{"source": source, "day": day, "reason": reason, "since": now} for day in sorted(days)])
+def _add_dirty(
+    con: sa.Connection, source: str, days: Iterable[date], *, reason: str, drop_id: str | None = None
+) -> None:
+    mark = {"source": source, "reason": reason, "drop_id": drop_id, "since": datetime.now(UTC)}
+    _insert(con, DIRTY_DAYS, [{**mark, "day": day} for day in sorted(days)])
 
 
 def _insert(con: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -74,6 +74,7 @@ DIRTY_DAYS = sa.Table(
     sa.Column("source", sa.String, nullable=False),
     sa.Column("day", sa.Date, nullable=False),
     sa.Column("reason", sa.String, nullable=False),
+    sa.Column("drop_id", sa.String, nullable=True),
     sa.Column("since", Instant, nullable=False),
     sqlite_autoincrement=True,  # a ticket number never comes twice, or a finishing run would tear up a new one
     comment="Days of a source that wait to be computed, until a run has taken them to the warehouse.",

@@ -1,0 +1,1 @@
+"""A made-up shop with real dirt: the files it delivers, and what the platform must make of them."""
