@@ -123,8 +123,8 @@ def drops(
 
 
 @drops_app.command()
-def accept(drop: Annotated[str, typer.Argument(help="The drop's id, as `retail drops` shows it.")]) -> None:
-    """Let a held drop through; the next load takes it."""
+def accept(drop: Annotated[list[str], typer.Argument(help="The drops' ids, as `retail drops` shows them.")]) -> None:
+    """Let held drops through; the next load takes them."""
     from retail_platform.commands.look import accept as run
 
     with _told_errors():

@@ -44,6 +44,7 @@ KNOWS_DAGSTER = (
     "defs",
     "lake.io_manager",
     "definitions",
+    "prebuilt",
     "loading",
     "commands.load",
 )

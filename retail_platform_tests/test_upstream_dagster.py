@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions import reconstruct
 from dagster._core.events import DagsterEventBatchMetadata
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 from dagster._core.launcher import DefaultRunLauncher
@@ -20,8 +21,10 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc import impl
+from dagster._grpc.server import DagsterApiServer
 from dagster_graphql.schema.asset_checks import GrapheneAssetCheck
 
+from retail_platform.instance import warm_runs
 from retail_platform.instance.event_log import (
     BATCH_SIZE_VARIABLE,
     RELIED_ON,
@@ -190,3 +193,18 @@ def test_orphans_are_found_by_the_process_that_a_launched_run_reports() -> None:
 
 def test_our_dagster_yaml_asks_for_a_shorter_dequeue_interval() -> None:
     assert QueuedRunCoordinator().dequeue_interval_seconds == 5
+
+
+def test_warm_runs_were_reviewed_against_this_dagster() -> None:
+    assert warm_runs.dagster_fingerprint() == warm_runs.REVIEWED_FINGERPRINT, (
+        f"Read {', '.join(warm_runs.RELIED_ON_SERVER + warm_runs.RELIED_ON_RUN)} in dagster/_grpc again, compare with "
+        f"instance/warm_runs.py, and set REVIEWED_FINGERPRINT to {warm_runs.dagster_fingerprint()!r}."
+    )
+
+
+def test_runs_are_forked_by_us_because_a_code_server_spawns_a_new_python_for_each() -> None:
+    assert 'self._mp_ctx = multiprocessing.get_context("spawn")' in inspect.getsource(DagsterApiServer.__init__)
+
+
+def test_a_forked_run_reuses_its_definitions_because_a_job_is_found_by_calling_their_function_again() -> None:
+    assert "target = target()" in inspect.getsource(reconstruct._repository_def_from_target_def_inner)

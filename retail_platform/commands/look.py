@@ -1,5 +1,6 @@
 """`retail status` and `retail drops`: what has arrived, what waits, what needs a look."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from rich.console import Console
@@ -73,15 +74,16 @@ def drops(out: Console, *, source: str | None, status: str | None, limit: int) -
         out.print(f"{len(found) - limit} more; see them with --limit {len(found)}.")
 
 
-def accept(out: Console, drop_id: str) -> None:
-    """Let a held drop through."""
+def accept(out: Console, drop_ids: Sequence[str]) -> None:
+    """Let held drops through."""
     landing = open_landing()
-    lane = landing.lanes[_source_of(landing.ledger, drop_id)]
-    try:
-        drop = accept_drop(lane, drop_id)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    out.print(f"{drop.path} is accepted: the next `retail load` takes it.", markup=False)
+    for drop_id in drop_ids:
+        lane = landing.lanes[_source_of(landing.ledger, drop_id)]
+        try:
+            drop = accept_drop(lane, drop_id)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        out.print(f"{drop.path} is accepted: the next load takes it.", markup=False)
 
 
 def _source_of(ledger: Ledger, drop_id: str) -> str:

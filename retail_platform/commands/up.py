@@ -50,34 +50,36 @@ def init(out: Console) -> None:
 def up(out: Console, *, host: str, port: int) -> int:
     """Run Dagster until Ctrl-C; the exit code."""
     landing = open_landing()
-    with _services(landing, out, host=host, port=port, log=None) as services:
+    with _services(landing, out, host=host, port=port) as services:
         _say_where(out, services, landing.settings)
-        return services.wait()
+        return _stay_up(out, services)
 
 
 def demo(out: Console, *, port: int, days: int, headless: bool) -> int:
     """Generate a shop, let the sensors load it, show a first answer; stay up unless headless. The exit code."""
     started = time.monotonic()
     landing = open_landing()
-    _make_folders(landing)
+    landing.named(_DEMO)
     if find_files(landing.settings.landing_dir, _DEMO, landing.lanes[_DEMO].spec.feeds).files:
         out.print(f"landing/{_DEMO} has files already: they are loaded, and none are generated.")
     else:
         generate(out, days=days, orders_per_day=_DEMO_ORDERS, start=None, seed=1, dirt=_DEMO_DIRT, folder=None)
-    log = landing.settings.root / "dagster" / "dagster.log"
-    with _services(landing, out, host=HOST, port=free_port(HOST) if headless else port, log=log) as services:
+    with _services(landing, out, host=HOST, port=free_port(HOST) if headless else port) as services:
         out.print(f"Dagster is up after {time.monotonic() - started:.0f} s. Its sensors load the files ...")
         _wait_until_loaded(landing, services)
         out.print(f"All is loaded after {time.monotonic() - started:.0f} s. Sales by month:\n")
         query(out, _FIRST_ANSWER, "table")
         out.print()
         _say_where(out, services, landing.settings)
-        return 0 if headless else services.wait()
+        if headless:
+            return _tell_failures(landing, out)
+        return _stay_up(out, services)
 
 
 @contextmanager
-def _services(landing: Landing, out: Console, *, host: str, port: int, log: Path | None) -> Iterator[Services]:
+def _services(landing: Landing, out: Console, *, host: str, port: int) -> Iterator[Services]:
     _make_folders(landing)
+    log = landing.settings.root / "dagster" / "dagster.log"
     with open_instance(landing.settings.root) as instance:
         for run in release_orphans(instance):
             out.print(f"Run {run} had died; its place is free again.")
@@ -89,6 +91,22 @@ def _services(landing: Landing, out: Console, *, host: str, port: int, log: Path
             yield services
     except ServiceError as error:
         raise UserError(str(error)) from error
+
+
+def _stay_up(out: Console, services: Services) -> int:
+    out.print("Ctrl-C ends it.")
+    try:
+        return services.wait()
+    except KeyboardInterrupt:
+        out.print("Stopping ...")
+        return 0
+
+
+def _tell_failures(landing: Landing, out: Console) -> int:
+    failures = landing.ledger.drops(statuses=("held", "rejected"))
+    for drop in failures:
+        out.print(f"{drop.status} {drop.path}: {drop.message}", markup=False)
+    return 1 if failures else 0
 
 
 def _make_folders(landing: Landing) -> None:
@@ -125,7 +143,7 @@ def _say_where(out: Console, services: Services, settings: Settings) -> None:
         "ask": 'retail query "FROM marts.daily_sales"',
         "the database": str(settings.warehouse_dir / "retail.duckdb"),
         "what is wrong in the files": "retail quarantine list",
+        "what Dagster logs": str(services.log),
     }
     for what, where in lines.items():
         out.print(f"  {what:<28}{escape(where)}", highlight=False)
-    out.print("Ctrl-C ends it.")

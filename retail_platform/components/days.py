@@ -10,6 +10,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from retail_platform.components.checks import DayCheck
 from retail_platform.contracts.contract import Contract
+from retail_platform.landing.planning import spoken
 from retail_platform.serving.duckdb import duckdb_type
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
@@ -40,6 +41,11 @@ def job_name(source: str) -> str:
     return f"load_{source}"
 
 
+def ticket_tag(source: str) -> str:
+    """Run tag, where the run itself looked at a source's landing folder: the newest ticket when it had."""
+    return f"{TICKET}_of_{source}"
+
+
 def scan_job_name(source: str) -> str:
     """The job that takes a source's new files into the ledger."""
     return f"scan_{source}"
@@ -53,6 +59,19 @@ def daily(start: date) -> dg.DailyPartitionsDefinition:
 def days_of(context: dg.AssetExecutionContext) -> list[date]:
     """The days of a run, in order."""
     return [date.fromisoformat(key) for key in context.partition_keys]
+
+
+def describe_run(context: dg.AssetExecutionContext, source: str) -> None:
+    """Tag a run that somebody else asked for (the UI, a backfill) with source and days, as a sensor's run is."""
+    if DAYS in context.run.tags:
+        return
+    # As it is now: another source's step may have added its name.
+    run = context.instance.get_run_by_id(context.run.run_id)
+    sources = set(filter(None, run.tags.get(SOURCE, "").split(","))) if run else set()
+    if run and source not in sources:
+        days = days_of(context)
+        tags = {SOURCE: ",".join(sorted({*sources, source})), DAYS: spoken((days[0], days[-1]))}
+        context.instance.add_run_tags(run.run_id, tags)
 
 
 def pool(key: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import dagster as dg
 from dagster._core.storage.dagster_run import DagsterRun
 
 from retail_platform.components.days import DAYS, FINISHES, PUBLISH, Job
+from retail_platform.instance.orphans import release_orphans
 from retail_platform.instance.run_history import is_under_way, partition_range, range_tags
 from retail_platform.landing.planning import Days, spoken
 from retail_platform.platform import Platform
@@ -48,6 +49,8 @@ def publish_what_is_not(
     instance: dg.DagsterInstance, platform: Platform, warehouse: dg.AssetKey, keys: Sequence[dg.AssetKey]
 ) -> dg.RunRequest | dg.SkipReason:
     """One tick: ask for a publish if an asset was materialized since the last one, and nobody is at it."""
+    # This sensor looks after dead runs, too: those of the sources may be switched off.
+    release_orphans(instance)
     position = _published_up_to(instance, warehouse)
     later = {key for key, at in _positions(instance, keys).items() if at > position}
     if not later:

@@ -13,8 +13,10 @@ from retail_platform.components.days import (
     contract_metadata,
     daily_asset,
     days_of,
+    describe_run,
     stored,
     table_metadata,
+    ticket_tag,
 )
 from retail_platform.components.lane_checks import (
     ALL_DESCRIBED,
@@ -101,8 +103,10 @@ def _bronze(source: str, spec: SourceSpec, feed: str, settings: Settings) -> dg.
     def bronze(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         lane = platform.lanes[source]
         days = days_of(context)
+        describe_run(context, source)
         if SCANNED not in context.run.tags:
             scan(lane)
+            _note_ticket(context, platform, source)
         problems: list[str] = []
         yield dg.Output(bronze_batches(lane, feed, first=days[0], last=days[-1], problems=problems), output_name=feed)
         for problem in problems:
@@ -110,6 +114,13 @@ def _bronze(source: str, spec: SourceSpec, feed: str, settings: Settings) -> dg.
         yield from conclude(context, platform, bronze_results(platform, key, days))
 
     return bronze
+
+
+def _note_ticket(context: dg.AssetExecutionContext, platform: Platform, source: str) -> None:
+    """What is dirty after the first look is computed by this run; what later looks find may come too late for it."""
+    run = context.instance.get_run_by_id(context.run.run_id)
+    if run is not None and ticket_tag(source) not in run.tags:
+        context.instance.add_run_tags(run.run_id, {ticket_tag(source): str(platform.ledger.last_ticket())})
 
 
 def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> dg.AssetsDefinition:
@@ -148,6 +159,7 @@ def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> d
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], rows: pl.LazyFrame
     ) -> Iterator[Any]:
         days = days_of(context)
+        describe_run(context, source)
         refined = refine_days(platform.lanes[source], entity, rows, days, platform.engine)
         yield dg.Output(refined.quarantine, output_name="quarantine")
         written = [day for day in days if day not in refined.blocked]

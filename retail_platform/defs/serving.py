@@ -1,13 +1,13 @@
 """Serving: the lake's tables published to the DuckDB warehouse, last in every job."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
 from retail_platform.components.checks import ERROR, WARN, DayCheck, conclude
-from retail_platform.components.days import FINISHES, TICKET, daily_asset, days_of, stored
+from retail_platform.components.days import FINISHES, TICKET, daily_asset, days_of, stored, ticket_tag
 from retail_platform.components.publish_sensor import POSITION, newest_materialization
 from retail_platform.contracts.gold import GOLD
 from retail_platform.contracts.marts import MARTS
@@ -93,16 +93,15 @@ def _finish(context: dg.AssetExecutionContext, platform: Platform, days: list[da
     """The days have come all the way: they are no longer dirty, unless something dirtied them since the run began."""
     tags = context.run.tags
     if FINISHES in tags:
-        sources = list(filter(None, tags[FINISHES].split(",")))
-        ticket = int(tags[TICKET])
+        tickets = dict.fromkeys(filter(None, tags[FINISHES].split(",")), int(tags[TICKET]))
     else:
         # Materialized by hand, or by a backfill: a source is finished where all its tables were.
         selected = set(context.job_def.asset_layer.executable_asset_keys)
         sources = [name for name in platform.sources if selected.issuperset([*_lane_keys(platform, name), *_tables()])]
-        record = context.instance.get_run_record_by_id(context.run.run_id)
-        started = record.start_time if record and record.start_time else 0.0
-        ticket = platform.ledger.ticket_at(datetime.fromtimestamp(started, UTC))
-    for source in sources:
+        run = context.instance.get_run_by_id(context.run.run_id)
+        looks = run.tags if run else tags
+        tickets = {name: int(looks[ticket_tag(name)]) for name in sources if ticket_tag(name) in looks}
+    for source, ticket in tickets.items():
         platform.ledger.finish(source, first=days[0], last=days[-1], ticket=ticket)
 
 

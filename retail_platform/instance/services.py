@@ -33,24 +33,23 @@ class Services:
         module: The Python module with the definitions.
         host: The address to listen on.
         port: The port to listen on.
-        log: Where the output goes; to this terminal if it is None.
+        log: Where the output goes.
     """
 
-    def __init__(self, module: str, *, host: str, port: int, log: Path | None = None) -> None:
+    def __init__(self, module: str, *, host: str, port: int, log: Path) -> None:
         self.url = f"http://{host}:{port}"
         self.log = log
         self._refuse_taken_port(host, port)
-        output = log.open("ab") if log else None
         command = [sys.executable, "-m", "dagster", "dev", "-m", module, "--host", host, "--port", str(port)]
-        self._process = subprocess.Popen(  # noqa: S603 - our own command
-            [*command, "--code-server-log-level", "warning", "--log-level", "info" if log else "warning"],
-            stdout=output,
-            stderr=subprocess.STDOUT if log else None,
-            # Ctrl-C is ours to pass on: the terminal would send it to every process at once.
-            start_new_session=True,
-        )
-        if output:
-            output.close()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                [*command, "--code-server-log-level", "warning", "--log-level", "warning"],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C is ours to pass on: the terminal would send it to every process at once.
+                start_new_session=True,
+            )
 
     def wait_until_ready(self, *, seconds: float = 120) -> None:
         """Wait until the webserver answers and has loaded the definitions.
@@ -64,7 +63,7 @@ class Services:
             if self._is_ready():
                 return
             time.sleep(_POLL_SECONDS)
-        raise ServiceError(f"Dagster did not come up within {seconds:.0f} seconds{self._see_log()}.")
+        raise ServiceError(f"Dagster did not come up within {seconds:.0f} seconds; see {self.log}.")
 
     def check(self) -> None:
         """Raise if Dagster has stopped.
@@ -73,7 +72,7 @@ class Services:
             ServiceError: it has.
         """
         if self._process.poll() is not None:
-            raise ServiceError(f"Dagster has stopped with exit code {self._process.returncode}{self._see_log()}.")
+            raise ServiceError(f"Dagster has stopped with exit code {self._process.returncode}; see {self.log}.")
 
     def wait(self) -> int:
         """Wait until Dagster stops; its exit code."""
@@ -119,11 +118,8 @@ class Services:
             return False
         errors = [entry for entry in entries if entry["locationOrLoadError"]["__typename"] == "PythonError"]
         if errors:
-            raise ServiceError(f"The definitions cannot be loaded{self._see_log()}.")
+            raise ServiceError(f"The definitions cannot be loaded; see {self.log}.")
         return bool(entries) and all(entry["loadStatus"] == "LOADED" for entry in entries)
-
-    def _see_log(self) -> str:
-        return f"; see {self.log}" if self.log else ""
 
     @staticmethod
     def _refuse_taken_port(host: str, port: int) -> None:

@@ -40,7 +40,7 @@ WARM_RUNS_VARIABLE = "RETAIL_WARM_RUNS"
 """Set to `off`, runs are spawned as Dagster does it: for who has added code that cannot be forked."""
 
 # After an upgrade of Dagster read them again, and set the new fingerprint, which
-# `test_runs_are_forked_by_a_reviewed_dagster` prints.
+# `test_warm_runs_were_reviewed_against_this_dagster` prints.
 RELIED_ON_SERVER = (
     *("__init__", "StartRun", "CancelExecution", "CanCancelExecution", "_check_for_orphaned_runs", "_clear_run"),
 )

@@ -136,7 +136,7 @@ class TestLoad:
         )
 
         told = retailer.types(*accept[1].split())
-        assert (told.code, told.out) == (0, [f"{ORDERS} is accepted: the next `retail load` takes it."])
+        assert (told.code, told.out) == (0, [f"{ORDERS} is accepted: the next load takes it."])
         told = retailer.types(*accept[1].split())
         assert (told.code, told.err.strip()) == (
             2,
