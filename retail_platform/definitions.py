@@ -35,7 +35,17 @@ def build_defs(platform: Platform | None = None) -> dg.Definitions:
         "ignore", message="Parameter `owners` of initializer `SensorDefinition", category=dg.BetaWarning
     )
     resources = {PLATFORM: platform, IO_MANAGER: LakeIOManager(platform.table)}
-    return dg.Definitions.merge(loaded, dg.Definitions(resources=resources, executor=dg.in_process_executor))
+    shared = dg.Definitions(resources=resources, executor=dg.in_process_executor, loggers={"console": _console()})
+    return dg.Definitions.merge(loaded, shared)
+
+
+def _console() -> dg.LoggerDefinition:
+    """Dagster's console log, of errors alone unless asked otherwise: the event log has everything."""
+    schema = {
+        "log_level": dg.Field(str, is_required=False, default_value="ERROR"),
+        "name": dg.Field(str, is_required=False, default_value="dagster"),
+    }
+    return dg.LoggerDefinition(dg.colored_console_logger.logger_fn, config_schema=schema)
 
 
 @dg.definitions

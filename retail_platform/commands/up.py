@@ -83,7 +83,8 @@ def _services(landing: Landing, out: Console, *, host: str, port: int) -> Iterat
     with open_instance(landing.settings.root) as instance:
         for run in release_orphans(instance):
             out.print(f"Run {run} had died; its place is free again.")
-    # Whoever stops us with a signal stops Dagster, too.
+    # Whoever stops us with a signal stops Dagster, too. A shell's background job ignores Ctrl-C, and so would Dagster.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with running(Services(_MODULE, host=host, port=port, log=log)) as services:

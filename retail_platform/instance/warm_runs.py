@@ -51,9 +51,12 @@ REVIEWED_FINGERPRINT = "5b3c00bd5cd370bc"
 # disk: a run's are then deleted by the next process that imports Polars.
 _HARMLESS_THREADS = frozenset({"jemalloc_bg_thd", "polars-ooc-clea"})
 
+_SERVER_MODULE = "dagster._grpc.server"
+_RUN_MODULE = "dagster._grpc.impl"
+
 # What Dagster imports as late as in a run: 0.4 s. Python skips what a fork server cannot import.
 _LATE_IMPORTS = (
-    "dagster._grpc.impl",
+    _RUN_MODULE,
     "dagster._core.executor.in_process",
     "dagster._core.instance.factory",
     "dagster._core.secrets.env_file",
@@ -66,8 +69,6 @@ _LATE_IMPORTS = (
 
 _PR_SET_PDEATHSIG = 1
 _TASKS = Path("/proc/self/task")
-_SERVER_MODULE = "dagster._grpc.server"
-_RUN_MODULE = "dagster._grpc.impl"
 
 _logger = logging.getLogger("dagster.code_server.warm_runs")
 
@@ -96,6 +97,7 @@ def build_before_forks(build: Callable[[], dg.Definitions]) -> None:
     Raises:
         SystemExit: This process cannot be forked safely. The code server then spawns its runs.
     """
+    _fork_servers.add(os.getpid())
     # It ends when nobody needs it any more. Stopped together with its runs, it would take them down half-way.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     context = DefinitionsLoadContext(DefinitionsLoadType.RECONSTRUCTION)
@@ -124,7 +126,9 @@ def built_before_forks() -> dg.Definitions | None:
     return _built[0] if _built and _is_forked_from_server() else None
 
 
+# Filled in the fork server, and seen by its children.
 _built: list[dg.Definitions] = []
+_fork_servers: set[int] = set()
 
 
 def strange_threads() -> list[str]:
@@ -174,7 +178,7 @@ class _WarmProcess(ForkServerProcess):
         try:
             super().run()
         finally:
-            # As at the end of any Python; multiprocessing does so for forked processes from 3.13 on.
+            # As at the end of any Python; multiprocessing leaves it out where it forks.
             atexit._run_exitfuncs()  # noqa: SLF001
 
 
@@ -194,6 +198,9 @@ def _is_forked_from_server() -> bool:
 def _die_with_parent() -> None:
     """A code server that loses its fork server takes the runs for dead: so they shall be, before it starts others."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Dead already, it has not told of this process: the code server has spawned another for the run.
+    if _fork_servers and os.getppid() not in _fork_servers:
+        os._exit(1)
 
 
 def _code_server_being_built() -> "DagsterApiServer | None":

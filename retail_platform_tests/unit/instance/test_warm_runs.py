@@ -113,6 +113,7 @@ def fork_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process plays the fork server, and then the run that it forks."""
     handler = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(warm_runs, "_built", [])
+    monkeypatch.setattr(warm_runs, "_fork_servers", set())
     monkeypatch.setattr(warm_runs, "strange_threads", list)
     monkeypatch.setattr(warm_runs.forkserver, "get_inherited_fds", list)
     yield
