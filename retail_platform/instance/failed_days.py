@@ -37,6 +37,8 @@ def report_failed_days(
             job_name=run.job_name,
             run_id=make_new_run_id(),
             tags={FAILED_IN: run.run_id, **range_tags(min(days), max(days))},
+            # From the start: if this process is killed meanwhile, no run is left that never begins.
+            status=dg.DagsterRunStatus.FAILURE,
             asset_selection=frozenset({asset_key}),
             job_snapshot_id=run.job_snapshot_id,
             remote_job_origin=run.remote_job_origin,

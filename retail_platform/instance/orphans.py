@@ -10,11 +10,13 @@ import json
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 import psutil
 from dagster._core.storage.dagster_run import DagsterRun, RunRecord
 from dagster._core.storage.tags import GRPC_INFO_TAG
+from filelock import FileLock
 
 PID_TAG = "retail/pid"
 HOST_TAG = "retail/host"
@@ -71,9 +73,11 @@ def release_orphans(instance: dg.DagsterInstance) -> list[str]:
     Returns:
         The ids of the runs it ended: failed, or canceled where that was under way.
     """
-    records = instance.get_run_records(dg.RunsFilter(statuses=list(_UNFINISHED)))
-    ended = [record.dagster_run.run_id for record in records if _end_if_orphaned(instance, record)]
-    _free_pools_of_ended_runs(instance)
+    # All sensors look at once after a restart, and each would end the run.
+    with FileLock(Path(instance.root_directory) / "orphans.lock"):
+        records = instance.get_run_records(dg.RunsFilter(statuses=list(_UNFINISHED)))
+        ended = [record.dagster_run.run_id for record in records if _end_if_orphaned(instance, record)]
+        _free_pools_of_ended_runs(instance)
     return ended
 
 
