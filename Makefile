@@ -27,7 +27,7 @@ up: $(STAMP) ## Start Dagster on port 3000
 	$(BIN)/retail up $(if $(PORT),--port $(PORT))
 
 test: lint test-fast ## Lint, type-check, and run every test: the fast ones first
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 test-fast: $(STAMP) ## Run the fast tests only
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
