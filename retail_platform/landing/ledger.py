@@ -360,11 +360,6 @@ class Ledger:
         with self.engine.connect() as con:
             return set(con.scalars(unloaded))
 
-    def ticket_at(self, moment: datetime) -> int:
-        """The newest ticket that there was at a moment."""
-        with self.engine.connect() as con:
-            return con.scalar(sa.select(sa.func.max(DIRTY_DAYS.c.ticket)).where(DIRTY_DAYS.c.since <= moment)) or 0
-
     def make_dirty(self, source: str, days: Iterable[date], *, reason: str) -> None:
         """Ask for days of a source to be computed again."""
         with self.writing() as con:
