@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     restocking_fee_rate: Decimal = Field(
         default=Decimal("0.10"), ge=Decimal(0), decimal_places=4, description="Of the absolute refund amount."
     )
+    large_order_amount: Decimal = Field(
+        default=Decimal(5000), ge=Decimal(0), description="An order of this total or more is large."
+    )
 
     @field_validator("sources", mode="before")
     @classmethod

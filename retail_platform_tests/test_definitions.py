@@ -50,7 +50,10 @@ CHECKS: dict[str, set[str]] = {
     "gold/dim_date": {"unique_key"},
     "gold/dim_product": {"unique_key"},
     "gold/fact_sales": {"net_is_total_plus_fee", "sign_is_type", "unique_key"},
+    "gold/fact_orders": {"order_adds_up", "order_net_adds_up", "order_has_lines", "unique_key"},
+    "gold/fact_payments": {"payment_amount_not_zero", "installments_positive", "unique_key"},
     "marts/daily_sales": {"net_adds_up", "unique_key"},
+    "marts/payment_summary": {"orders_within_payments", "unique_key"},
     "serving/duckdb": {
         *("customer_key_found", "customer_delivered", "customer_key_not_shared"),
         *("product_key_found", "product_delivered", "product_key_not_shared"),
@@ -72,9 +75,10 @@ DEPENDENCIES = {
         "gold/dim_date",
         "gold/dim_product",
         "gold/fact_sales",
+        "gold/fact_orders",
+        "gold/fact_payments",
         "marts/daily_sales",
-        # No gold table is made of it yet.
-        "silver/storefront/payments",
+        "marts/payment_summary",
     },
 }
 

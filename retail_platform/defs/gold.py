@@ -8,12 +8,12 @@ import narwhals as nw
 import polars as pl
 
 from retail_platform.components.tables import Transform, table_asset
-from retail_platform.contracts.gold import DIM_DATE, FACT_SALES
+from retail_platform.contracts.gold import DIM_DATE, FACT_ORDERS, FACT_PAYMENTS, FACT_SALES
 from retail_platform.contracts.silver import ENTITIES
 from retail_platform.platform import Platform, assembled_platform
 from retail_platform.transforms.calendar import describe_days
 from retail_platform.transforms.dimensions import DIMENSIONS, Dimension, members
-from retail_platform.transforms.facts import fact_sales
+from retail_platform.transforms.facts import fact_orders, fact_payments, fact_sales
 
 
 @dg.definitions
@@ -42,7 +42,17 @@ def gold() -> dg.Definitions:
     sales = table_asset(
         FACT_SALES, inputs=of_all_sources("orders"), transform=_sales, start=settings.start_date, group="gold"
     )
-    return dg.Definitions(assets=[*dimensions, days, sales])
+    orders = table_asset(
+        FACT_ORDERS,
+        inputs={"sales": dg.AssetKey(["gold", FACT_SALES.name])},
+        transform=_orders,
+        start=settings.start_date,
+        group="gold",
+    )
+    payments = table_asset(
+        FACT_PAYMENTS, inputs=of_all_sources("payments"), transform=_payments, start=settings.start_date, group="gold"
+    )
+    return dg.Definitions(assets=[*dimensions, days, sales, orders, payments])
 
 
 def _members_of(dimension: Dimension) -> Transform:
@@ -59,6 +69,14 @@ def _describe(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list
 def _sales(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
     orders = _union(frames, "orders")
     return fact_sales(orders, restocking_fee_rate=platform.settings.restocking_fee_rate, engine=platform.engine)
+
+
+def _orders(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
+    return fact_orders(frames["sales"], large_order_amount=platform.settings.large_order_amount, engine=platform.engine)
+
+
+def _payments(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
+    return fact_payments(_union(frames, "payments"), engine=platform.engine)
 
 
 def _union(frames: Mapping[str, nw.LazyFrame], entity: str) -> nw.LazyFrame:

@@ -9,7 +9,7 @@ import polars as pl
 
 from retail_platform.contracts.bronze import DESCRIPTIONS
 from retail_platform.contracts.contract import Contract
-from retail_platform.contracts.gold import DIM_DATE, FACT_SALES
+from retail_platform.contracts.gold import DIM_DATE, FACT_ORDERS, FACT_PAYMENTS, FACT_SALES
 from retail_platform.contracts.marts import MARTS
 from retail_platform.lake.parquet import LakeTable, each_day
 from retail_platform.lake.relations import Column, DailyTable, LiveView, SqlView, WholeTable, ensure_schema_file
@@ -41,6 +41,27 @@ LEFT JOIN gold.dim_product p
   ON p.product_key = s.product_key AND s.order_date BETWEEN p.valid_from AND p.valid_to
 """
 
+ORDER_PAYMENTS_VIEW = """
+WITH orders AS (
+  SELECT order_key, source_system, order_id, min(order_date) AS order_date, any_value(currency) AS currency,
+    any_value(customer_key) AS customer_key, arg_max(status, order_date) AS status,
+    sum(total_amount) AS total_amount, sum(freight_amount) AS freight_amount
+  FROM gold.fact_orders GROUP BY ALL
+), paid AS (
+  SELECT order_key, count(*) AS payments, sum(amount) AS paid_amount, sum(installments) AS installments,
+    max(payment_date) AS last_payment_date
+  FROM gold.fact_payments GROUP BY ALL
+)
+SELECT o.* REPLACE (
+    CAST(o.total_amount AS DECIMAL(18,2)) AS total_amount, CAST(o.freight_amount AS DECIMAL(18,2)) AS freight_amount
+  ),
+  CAST(coalesce(p.payments, 0) AS BIGINT) AS payments,
+  CAST(coalesce(p.paid_amount, 0) AS DECIMAL(18,2)) AS paid_amount,
+  CAST(p.installments AS BIGINT) AS installments, p.last_payment_date,
+  CAST(coalesce(p.paid_amount, 0) - o.total_amount - o.freight_amount AS DECIMAL(18,2)) AS difference
+FROM orders o LEFT JOIN paid p USING (order_key)
+"""
+
 
 def publish(platform: Platform) -> PublishReport:
     """Bring the warehouse up to date with lake and ledger; nothing is copied where nothing changed."""
@@ -63,7 +84,7 @@ def _show_all(platform: Platform, bring_about: Callable[..., PublishReport]) -> 
 
 def daily_tables(platform: Platform) -> list[DailyTable]:
     """Facts, marts, and the history of checks: native tables, kept day by day."""
-    tables = [_daily(platform, contract) for contract in (FACT_SALES, *MARTS.values())]
+    tables = [_daily(platform, contract) for contract in (FACT_SALES, FACT_ORDERS, FACT_PAYMENTS, *MARTS.values())]
     history = platform.check_results
     return [
         *tables,
@@ -178,7 +199,13 @@ def sql_views() -> Sequence[SqlView]:
             name="sales",
             sql=SALES_VIEW,
             comment="fact_sales with the customer and product versions of its day.",
-        )
+        ),
+        SqlView(
+            schema="gold",
+            name="order_payments",
+            sql=ORDER_PAYMENTS_VIEW,
+            comment="Orders with what was paid, and its difference to total + freight: negative is still owed.",
+        ),
     ]
 
 
