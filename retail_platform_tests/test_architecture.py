@@ -18,6 +18,7 @@ ROOT = Path(retail_platform.__file__).parent
 LAYERS = (
     "instance",
     "settings",
+    "expressions",
     "source_spec",
     "source_catalog",
     "contracts",

@@ -14,7 +14,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
-from retail_platform.contracts.rules import STAGED, Outcome, Rule
+from retail_platform.contracts.rules import HAS_HEADER, STAGED, Outcome, Rule
 
 ORIGIN = frozenset({"created_at", "updated_at", "is_active", "_drop_id", "_source_file", "_row_number"})
 """Columns that say where a row comes from; tables end with them."""
@@ -59,6 +59,7 @@ class Contract:
         model: Columns, types, descriptions, PII marks; its docstring describes the table.
         partition_column: The Date column that names a row's day.
         key: What names a row, within its source.
+        versions: What tells apart versions of a thing that are delivered together, where the source states them.
         rules: What rows keep, in the order in which reasons are listed.
         upstream: The tables it is computed from, by name; silver tables by their entity.
     """
@@ -69,6 +70,7 @@ class Contract:
     partition_column: str
     key: tuple[str, ...]
     rules: tuple[Rule, ...] = ()
+    versions: tuple[str, ...] = ()
     upstream: tuple[str, ...] = ()
 
     @cached_property
@@ -147,7 +149,7 @@ class Contract:
         that we compute ourselves differ from what it is computed from.
         """
         required = {name for name, column in self.pandera_schema.columns.items() if not column.nullable}
-        meaningful = set(mapped) | required | STAGED
+        meaningful = set(mapped) | required | (STAGED - {HAS_HEADER})
         vacuous = set() if "total_amount" in mapped else {"total_differs"}
         kept = []
         for rule in self.rules:

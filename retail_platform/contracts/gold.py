@@ -67,6 +67,7 @@ class ProductMember(Model):
     product_family: str = column("Product family.")
     unit_cost: Price = column("Cost of one unit.")
     list_price: Price = column("Price of one unit in the list.")
+    stated_from: pl.Date = column("First day of the version as the source states it; null where it does not.")
     occurrences: int = column("Rows that described the member so (members read off transactions).")
     drop_date: pl.Date = column("Day of delivery.")
     created_at: Instant = column("Instant of the drop that it comes from.")

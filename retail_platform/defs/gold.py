@@ -24,7 +24,9 @@ def gold() -> dg.Definitions:
 
     def of_all_sources(entity: str) -> dict[str, dg.AssetKey]:
         return {
-            name: dg.AssetKey(["silver", name, entity]) for name, spec in sources.items() if entity in spec.entities
+            f"{name}__{table}": dg.AssetKey(["silver", name, table])
+            for name, spec in sources.items()
+            for table in spec.tables_of(entity)
         }
 
     dimensions = [

@@ -50,7 +50,7 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
     ("order_id: number", "orderid: number", "21: entities.orders.columns.orderid", "allowed are: order_id"),
     ("order_id: number", "created_at: day", "21: entities.orders.columns.created_at", "allowed are: order_id"),
     ("status_unknown:", "status_bad:", "24: entities.orders.rules.status_bad", "row_malformed, order_id_missing"),
-    ("    orders:\n      feed", "    order:\n      feed", "16: entities.order", "customers|products|orders|payments"),
+    ("    orders:\n      feed", "    order:\n      feed", "16: entities.order", "customers, products, orders"),
     # Values that are not among those allowed.
     ("kind: master", "kind: mister", "7: feeds.customers.kind", "'transactional' or 'master'"),
     ("status_unknown: warn", "status_unknown: warning", "24: entities.orders.rules.status_unknown", "'warn' or 'off'"),
