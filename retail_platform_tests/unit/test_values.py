@@ -17,7 +17,9 @@ from retail_platform_tests.unit.frames import ENGINE, collect
 def value(spec: Mapping[str, Any], **columns: str | None) -> str | None:
     """What a description makes of a row."""
     how = ColumnSpec.model_validate(spec)
-    row = nw.from_native(pl.LazyFrame({name: [text] for name, text in columns.items()}, schema_overrides=_texts(columns)))
+    row = nw.from_native(
+        pl.LazyFrame({name: [text] for name, text in columns.items()}, schema_overrides=_texts(columns))
+    )
     operands = {NUMBER + name: Reading(dtype=COMPUTED) for name in how.operands()}
     row = row.with_columns(nw.col(name.removeprefix(NUMBER)).alias(name) for name in operands)
     return collect(ENGINE.parse(row, operands).select(value=value_of(how, prefix="")))["value"].item()
