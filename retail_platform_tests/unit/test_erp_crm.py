@@ -1,4 +1,4 @@
-"""The quirks of erp_crm, row by row: two systems that write one key differently, and sales that contradict themselves."""
+"""The quirks of erp_crm, row by row: two systems that spell one key differently, sales that contradict themselves."""
 
 from datetime import date
 from decimal import Decimal
@@ -125,7 +125,7 @@ def test_what_cannot_be_repaired_is_set_aside(numbers: str, reasons: list[str]):
     computed = compute(SPEC, "orders", {"sales_details/s-2026-02-01.csv": text}, source="erp_crm")
     assert computed.reasons == [reasons]
     # The row is shown as it came, not as it was repaired.
-    assert numbers.split(",")[0] in computed.quarantine["raw"].item()
+    assert numbers.split(",", maxsplit=1)[0] in computed.quarantine["raw"].item()
 
 
 def test_a_date_is_eight_digits_or_none():
