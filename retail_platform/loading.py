@@ -2,7 +2,8 @@
 
 Takes everything new in landing through to the warehouse. Work that touches one range of days is one run. More than one
 range goes in two waves, first every range's bronze, then the rest, so that look-ups and moved keys see all that came
-before any day is computed; and it is published once, at the end, so that no reader sees half a load.
+before any day is computed; and it is published once, at the end, so that no reader sees half a load. Then the
+snapshots that are out of date are taken, the newest day first.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,8 @@ from datetime import date
 import dagster as dg
 
 from retail_platform.components.days import DAYS, FINISHES, PUBLISH, SCANNED, TICKET, job_name
+from retail_platform.components.snapshot_sensor import selected
+from retail_platform.components.snapshots import SNAPSHOTS, shelf
 from retail_platform.instance.headless import run_range
 from retail_platform.landing.planning import Days, merge_ranges, plan, spoken
 from retail_platform.platform import Platform
@@ -66,13 +69,20 @@ class Loader:
                 failed = self._wave(work, report, layers=("bronze",), ticket=ticket)
                 ticket = self.platform.ledger.last_ticket()
                 self._compute(self._plan(sources, first, last), report, ticket=ticket, failed=failed)
+        self.take_snapshots(report)
         return report
 
+    def take_snapshots(self, report: LoadReport) -> None:
+        """Take every snapshot that is out of date, the newest day first, and publish them."""
+        for overdue in shelf(self.platform).overdue(self.platform.last_day):
+            self._run(SNAPSHOTS, overdue.days, report, tags={}, assets=selected(overdue.marts))
+
     def publish(self) -> LoadReport:
-        """Bring the warehouse up to date; no day is computed."""
+        """Bring snapshots and the warehouse up to date; no other day is computed."""
         report = LoadReport()
         today = self.platform.last_day
         self._run(PUBLISH, (today, today), report, tags={})
+        self.take_snapshots(report)
         return report
 
     def _plan(self, sources: list[str], first: date | None, last: date | None) -> dict[str, list[Days]]:

@@ -54,6 +54,20 @@ CHECKS: dict[str, set[str]] = {
     "gold/fact_payments": {"payment_amount_not_zero", "installments_positive", "unique_key"},
     "marts/daily_sales": {"net_adds_up", "unique_key"},
     "marts/payment_summary": {"orders_within_payments", "unique_key"},
+    "marts/sales_by_period": {*("every_period_type_adds_up", "period_is_in_order", "period_net_adds_up", "unique_key")},
+    "marts/product_performance": {"difference_is_from_best", "ranks_are_dense", "unique_key"},
+    "marts/product_family_sales": {"ranks_are_dense", "share_adds_up_to_one", "unique_key"},
+    "marts/regional_sales": {"average_fits", "share_adds_up_to_one", "unique_key"},
+    "marts/order_status_impact": {
+        *("lost_is_within_amount", "share_of_amount_adds_up_to_one", "share_of_orders_adds_up_to_one", "unique_key")
+    },
+    "marts/customer_segments": {
+        *("percentiles_are_in_order", "repeat_is_more_than_one_order", "scores_are_quintiles", "segments_are_known"),
+        "unique_key",
+    },
+    "marts/top_customers": {"rank_follows_spending", "ranks_have_no_gaps", "shares_are_parts", "unique_key"},
+    "marts/customer_cohorts": {"first_month_is_the_cohort", "retention_is_a_part", "unique_key"},
+    "marts/product_affinity": {"confidence_is_a_part", "pairs_are_of_two", "unique_key"},
     "serving/duckdb": {
         *("customer_key_found", "customer_delivered", "customer_key_not_shared"),
         *("product_key_found", "product_delivered", "product_key_not_shared"),
@@ -61,6 +75,12 @@ CHECKS: dict[str, set[str]] = {
     },
 }
 """Asset -> its checks."""
+
+SNAPSHOTS = {
+    *("marts/sales_by_period", "marts/product_performance", "marts/product_family_sales", "marts/regional_sales"),
+    *("marts/order_status_impact", "marts/customer_segments", "marts/top_customers", "marts/customer_cohorts"),
+    "marts/product_affinity",
+}
 
 DEPENDENCIES = {
     "silver/storefront/orders": {"bronze/storefront/orders", "bronze/storefront/products"},
@@ -79,7 +99,12 @@ DEPENDENCIES = {
         "gold/fact_payments",
         "marts/daily_sales",
         "marts/payment_summary",
+        *SNAPSHOTS,
     },
+    "marts/sales_by_period": {"gold/fact_sales", "gold/dim_date"},
+    "marts/top_customers": {"gold/fact_sales", "gold/dim_customer"},
+    "marts/product_affinity": {"gold/fact_sales", "gold/dim_product"},
+    "marts/customer_cohorts": {"gold/fact_sales"},
 }
 
 
@@ -153,20 +178,21 @@ def test_each_table_has_one_writer(nodes: dict[str, BaseAssetNode], definitions:
 
 def test_the_jobs(definitions: dg.Definitions):
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
-    downstream = {name for name in CHECKS if name.startswith(("gold/", "marts/", "serving/"))}
+    downstream = {name for name in CHECKS if name.startswith(("gold/", "marts/", "serving/"))} - SNAPSHOTS
     lanes = {f"load_{source}": {name for name in CHECKS if group_of(name) == source} | downstream for source in SOURCES}
     scans: dict[str, set[str]] = {f"scan_{source}": set() for source in SOURCES}
     selected = {name: named(job.asset_layer.executable_asset_keys) for name, job in jobs.items()}
-    assert selected == lanes | scans | {"publish": {"serving/duckdb"}}
+    others = {"publish": {"serving/duckdb"}, "snapshots": {*SNAPSHOTS, "serving/duckdb"}}
+    assert selected == lanes | scans | others
     assert all(job.description for job in jobs.values())
-    assert {name for name, job in jobs.items() if job.partitions_def is not None} == {*lanes, "publish"}
+    assert {name for name, job in jobs.items() if job.partitions_def is not None} == {*lanes, *others}
 
 
 def test_every_source_has_a_sensor_that_is_on(definitions: dg.Definitions):
     sensors = {sensor.name: sensor for sensor in definitions.sensors or ()}
     jobs = {name: {job.name for job in sensor.jobs} for name, sensor in sensors.items()}
     of_sources = {f"{source}_drops": {f"load_{source}", f"scan_{source}"} for source in SOURCES}
-    assert jobs == of_sources | {"publish_what_is_not": {"publish"}}
+    assert jobs == of_sources | {"publish_what_is_not": {"publish"}, "snapshots_follow_facts": {"snapshots"}}
     assert {sensor.default_status for sensor in sensors.values()} == {dg.DefaultSensorStatus.RUNNING}
 
 

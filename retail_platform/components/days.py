@@ -32,6 +32,9 @@ TICKET = "retail/ticket"
 """Run tag: the newest ticket of the ledger when the run was asked for; later ones are not finished by it."""
 
 
+WAREHOUSE = dg.AssetKey(["serving", "duckdb"])
+"""The DuckDB warehouse, last in every job."""
+
 PUBLISH = "publish"
 """The job that brings the warehouse up to date, and computes nothing."""
 

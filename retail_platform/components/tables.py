@@ -63,14 +63,15 @@ def table_asset(
         lazy = transform(platform, {name: nw.from_native(frame) for name, frame in frames.items()}, days)
         rows = contract.cast(lazy).collect().to_native().sort(contract.partition_column, *names, nulls_last=True)
         yield dg.Output(contract.validate(rows), output_name="table")
-        yield from conclude(context, platform, list(_results(contract, key, rows, days, names)))
+        yield from conclude(context, platform, list(table_results(contract, key, rows, days, names)))
 
     return table
 
 
-def _results(
-    contract: Contract, key: dg.AssetKey, rows: pl.DataFrame, days: list[date], names: Sequence[str]
+def table_results(
+    contract: Contract, key: dg.AssetKey, rows: pl.DataFrame, days: Sequence[date], names: Sequence[str]
 ) -> Iterator[DayResult]:
+    """The results of a table's checks on each day: `UNIQUE_KEY`, and one for each rule."""
     day = contract.partition_column
     total = _per_day(rows, day)
     repeated = rows.filter(pl.struct(list(dict.fromkeys((day, *names)))).is_duplicated())

@@ -5,13 +5,12 @@ from datetime import date
 
 import dagster as dg
 import narwhals as nw
-import polars as pl
 
 from retail_platform.components.tables import Transform, table_asset
 from retail_platform.contracts.gold import DIM_DATE, FACT_ORDERS, FACT_PAYMENTS, FACT_SALES
 from retail_platform.contracts.silver import ENTITIES
 from retail_platform.platform import Platform, assembled_platform
-from retail_platform.transforms.calendar import describe_days
+from retail_platform.serving.duckdb import describe
 from retail_platform.transforms.dimensions import DIMENSIONS, Dimension, members
 from retail_platform.transforms.facts import fact_orders, fact_payments, fact_sales
 
@@ -65,7 +64,7 @@ def _members_of(dimension: Dimension) -> Transform:
 
 
 def _describe(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
-    return describe_days(nw.from_native(pl.LazyFrame({"date": days}, schema={"date": pl.Date})))
+    return describe(platform, days)
 
 
 def _sales(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001

@@ -10,7 +10,7 @@ from retail_platform.components.checks import ERROR, WARN, DayCheck, conclude
 from retail_platform.components.days import FINISHES, TICKET, daily_asset, days_of, stored, ticket_tag
 from retail_platform.components.publish_sensor import POSITION, newest_materialization
 from retail_platform.contracts.gold import GOLD
-from retail_platform.contracts.marts import MARTS
+from retail_platform.contracts.marts import DAILY_MARTS, MARTS
 from retail_platform.instance.day_checks import DayResult
 from retail_platform.platform import Platform, assembled_platform
 from retail_platform.serving.duckdb import publish
@@ -76,6 +76,11 @@ def _tables() -> list[dg.AssetKey]:
     return [dg.AssetKey([contract.layer, contract.name]) for contract in (*GOLD.values(), *MARTS.values())]
 
 
+def _of_drops() -> list[dg.AssetKey]:
+    """What a drop's days go through: all but the snapshots, which follow by themselves."""
+    return [dg.AssetKey([contract.layer, contract.name]) for contract in (*GOLD.values(), *DAILY_MARTS.values())]
+
+
 def _unused_below(platform: Platform) -> list[dg.AssetKey]:
     """What no gold table is made of: that, too, must be there before a source's days count as finished."""
     used = {"orders", "payments", *(dimension.entity for dimension in DIMENSIONS)}
@@ -97,7 +102,9 @@ def _finish(context: dg.AssetExecutionContext, platform: Platform, days: list[da
     else:
         # Materialized by hand, or by a backfill: a source is finished where all its tables were.
         selected = set(context.job_def.asset_layer.executable_asset_keys)
-        sources = [name for name in platform.sources if selected.issuperset([*_lane_keys(platform, name), *_tables()])]
+        sources = [
+            name for name in platform.sources if selected.issuperset([*_lane_keys(platform, name), *_of_drops()])
+        ]
         run = context.instance.get_run_by_id(context.run.run_id)
         looks = run.tags if run else tags
         tickets = {name: int(looks[ticket_tag(name)]) for name in sources if ticket_tag(name) in looks}

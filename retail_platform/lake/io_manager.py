@@ -25,10 +25,17 @@ Frame = pl.DataFrame | pl.LazyFrame | nw.DataFrame[Any] | nw.LazyFrame | pd.Data
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenDays:
-    """An output that replaces only some days of its run: the others keep what they hold, and are not reported."""
+    """An output that replaces only some days of its run: the others keep what they hold, and are not reported.
+
+    Attributes:
+        frame: The rows; those of other days are left out.
+        days: The days to replace.
+        notes: What to note in the files of these days.
+    """
 
     frame: pl.DataFrame
     days: list[date]
+    notes: Mapping[date, str] | None = None
 
 
 class LakeIOManager(dg.IOManager):
@@ -51,7 +58,9 @@ class LakeIOManager(dg.IOManager):
         match obj:
             case WrittenDays():
                 written = obj.days
-                table.write_days(obj.frame.filter(pl.col(table.partition_column).is_in(written)), written)
+                table.write_days(
+                    obj.frame.filter(pl.col(table.partition_column).is_in(written)), written, notes=obj.notes
+                )
             case pl.DataFrame() | pl.LazyFrame() | nw.DataFrame() | nw.LazyFrame() | pd.DataFrame():
                 table.write_days(_only(_declared(_eager(obj), table), table, days), days)
             case _:

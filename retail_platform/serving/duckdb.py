@@ -17,7 +17,7 @@ from retail_platform.lake.relations import Column, DailyTable, LiveView, SqlView
 from retail_platform.lake.warehouse import PublishReport
 from retail_platform.landing.ledger_tables import BOOKS, DIRTY_DAYS, DROPS
 from retail_platform.platform import QUARANTINE_SUFFIX, Platform
-from retail_platform.transforms.calendar import describe_days
+from retail_platform.transforms.calendar import DELIVERED, describe_days, with_calendars
 from retail_platform.transforms.dimensions import DIMENSIONS, Dimension
 from retail_platform.transforms.dimensions import publish as publish_dimension
 
@@ -25,10 +25,13 @@ _TYPES: Mapping[type[pl.DataType], str] = {
     pl.String: "VARCHAR",
     pl.Int32: "INTEGER",
     pl.Int64: "BIGINT",
+    pl.Float64: "DOUBLE",
     pl.Boolean: "BOOLEAN",
     pl.Date: "DATE",
     pl.Datetime: "TIMESTAMPTZ",
 }
+
+_CALENDAR = ("source_system", "date", "drop_date", *DELIVERED)
 
 SALES_VIEW = """
 SELECT s.*, c.full_name AS customer_name, c.country AS customer_country, c.region AS customer_region,
@@ -85,7 +88,9 @@ def _show_all(platform: Platform, bring_about: Callable[..., PublishReport]) -> 
 
 def daily_tables(platform: Platform) -> list[DailyTable]:
     """Facts, marts, and the history of checks: native tables, kept day by day."""
-    tables = [_daily(platform, contract) for contract in (FACT_SALES, FACT_ORDERS, FACT_PAYMENTS, *DAILY_MARTS.values())]
+    tables = [
+        _daily(platform, contract) for contract in (FACT_SALES, FACT_ORDERS, FACT_PAYMENTS, *DAILY_MARTS.values())
+    ]
     history = platform.check_results
     return [
         *tables,
@@ -189,8 +194,18 @@ def dim_date(platform: Platform, con: duckdb.DuckDBPyConnection) -> WholeTable:
 
 def calendar_days(platform: Platform, first: date, last: date) -> pl.DataFrame:
     """`dim_date` for every day from `first` to `last`."""
-    days = pl.DataFrame({"date": list(each_day(first, last))}, schema={"date": pl.Date})
-    return DIM_DATE.cast(describe_days(nw.from_native(days.lazy()))).collect().to_native()
+    return describe(platform, list(each_day(first, last))).collect().to_native()
+
+
+def describe(platform: Platform, days: Sequence[date]) -> nw.LazyFrame:
+    """`dim_date` for these days, by the calendars that sources deliver, else as computed."""
+    named = nw.from_native(pl.LazyFrame({"date": days}, schema={"date": pl.Date}))
+    described = describe_days(named)
+    # By another day than the one described: a calendar is delivered once, for years.
+    calendars = [nw.from_native(table.scan().select(*_CALENDAR)) for table in platform.silver_tables("calendar")]
+    if calendars:
+        described = with_calendars(described, nw.concat(calendars, how="vertical"))
+    return DIM_DATE.cast(described)
 
 
 def live_views(platform: Platform) -> list[LiveView]:
