@@ -134,12 +134,14 @@ def _column_by_name(value: object) -> object:
 Value = Annotated[ColumnSpec, BeforeValidator(_column_by_name)]
 """A column's name, or a description of what to make of it."""
 
+ColumnSpec.model_rebuild()
+
 
 class FeedSpec(Spec):
     """One kind of file that a source delivers."""
 
     kind: Kind = Field(
-        description="transactional: rows carry their business date; undated: it stands in another file, their header's; "
+        description="transactional: rows carry their business date; undated: it stands in their headers' file; "
         "master: the drop date is the day."
     )
     columns: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="The columns a file must have.")
@@ -195,7 +197,9 @@ class FeedSpec(Spec):
                 raise ValueError("`delivery: snapshot` and `latest_by` are for master feeds")
         elif self.kind == "undated":
             if self.date is not None:
-                raise ValueError("an undated feed has no `date`: that is its header's; if it has one, it is transactional")
+                raise ValueError(
+                    "an undated feed has no `date`: that is its header's; if it has one, it is transactional"
+                )
             if self.delivery == "snapshot" or self.latest_by is not None:
                 raise ValueError("`delivery: snapshot` and `latest_by` are for master feeds")
         elif self.date is not None or self.on_rewrite == "append" or self.rows_per_key == "many":
@@ -260,7 +264,8 @@ class EntitySpec(Spec):
     lookups: Mapping[Name, LookupSpec] = {}
     columns: Mapping[str, Value]
     key: tuple[Value, ...] = Field(
-        default=(), description="What names a member, where that is not the key of its (master) feed: the last row counts."
+        default=(),
+        description="What names a member, where that is not the key of its (master) feed; the last row counts.",
     )
     entity: EntityName | None = Field(
         default=None, description="What derived members are, where delivered ones have the name: customers or products."
@@ -327,7 +332,7 @@ class SourceSpec(Spec):
         _check_key(f"{where}.key", entity.key, driving.all_columns)
         if entity.header is None:
             if driving.kind == "undated":
-                _refuse(f"{where}.feed", f"{entity.feed} is undated: say in which feed its rows find their date (`header:`)")
+                _refuse(f"{where}.feed", f"{entity.feed} is undated: say where its rows find their date (`header:`)")
             return
         if driving.kind != "undated":
             _refuse(f"{where}.header", f"{entity.feed} is {driving.kind}: only the rows of undated feeds have a header")
@@ -342,7 +347,9 @@ class SourceSpec(Spec):
         _require(f"{where}.lookups", [alias for alias in entity.lookups if alias == HEADER], [])
         others = [other.header for other in self.entities.values() if other.feed == entity.feed and other.header]
         if any((other.feed, other.by) != (entity.header.feed, entity.header.by) for other in others):
-            _refuse(f"{where}.header", f"the rows of {entity.feed} have one header: say the same `feed` and `by` everywhere")
+            _refuse(
+                f"{where}.header", f"rows of {entity.feed} have one header: say the same `feed` and `by` everywhere"
+            )
 
     def _check_lookups(self, name: str, entity: EntitySpec) -> None:
         driving = self.feeds[entity.feed]
@@ -416,7 +423,8 @@ def _check_key(where: str, parts: Sequence[ColumnSpec], allowed: Sequence[str]) 
     """A key is text: it is made of the feed's own columns, and not computed."""
     for part in parts:
         _require(where, list(part.origins()), allowed)
-        _require(where, list(part.operands()), [])
+        if list(part.operands()):
+            _refuse(where, "a key is text, and cannot be computed: use `column:`, `extract:`, `replace:` or `join:`")
 
 
 def _refuse(where: str, problem: str) -> NoReturn:

@@ -40,6 +40,8 @@ WORDS = {
     for name, contract in ENTITIES.items()
 }
 
+HOOK = "      hook: {function: lane.repaired, adds: [extra]}\n"
+
 MISTAKES: tuple[tuple[str, str, str, str], ...] = (
     # Unknown words, with those that are allowed.
     ("currency: USD", "currency: USD\n  colour: red", "5: colour", "description, timezone, currency, feeds, entities"),
@@ -52,7 +54,7 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
     ("status_unknown:", "status_bad:", "24: entities.orders.rules.status_bad", "row_malformed, order_id_missing"),
     ("    orders:\n      feed", "    order:\n      feed", "16: entities.order", "customers, products, orders"),
     # Values that are not among those allowed.
-    ("kind: master", "kind: mister", "7: feeds.customers.kind", "'transactional' or 'master'"),
+    ("kind: master", "kind: mister", "7: feeds.customers.kind", "'transactional', 'master' or 'undated'"),
     ("status_unknown: warn", "status_unknown: warning", "24: entities.orders.rules.status_unknown", "'warn' or 'off'"),
     ("currency: USD", "currency: dollars", "4: currency", "^[A-Z]{3}$"),
     ("currency: USD", "currency: USD\n  timezone: Mars/Base", "5: timezone", "IANA name, for example Europe/London"),
@@ -74,9 +76,29 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
     ("  currency: USD\n", "", "3: currency", "Field required"),
     ("columns: [id, name]", "columns: []", "8: feeds.customers.columns", "at least 1 item"),
     ("      date: {column: day}\n", "", "10: feeds.orders", "needs `date: {column: ..., formats: [...]}`"),
-    ("key: [number]", "key: [number]\n      delivery: snapshot", "10: feeds.orders", "snapshot is for master feeds"),
-    ("key: [id]", "key: [id]\n      on_rewrite: append", "6: feeds.customers", "are for transactional feeds"),
+    ("key: [number]", "key: [number]\n      delivery: snapshot", "10: feeds.orders", "are for master feeds"),
+    ("key: [id]", "key: [id]\n      on_rewrite: append", "6: feeds.customers", "are not for master feeds"),
     ("{column: who.name}", "{column: day, constant: x}", "22: entities.orders.columns.region", "say either `column:`"),
+    # Values put together.
+    ("{column: who.name}", "{join: [number, nam]}", "22: entities.orders.columns.region", "allowed are: number, day"),
+    ("{column: who.name}", "{first_of: [day, {column: x}]}", "22: entities.orders.columns.region", "'x' is not known"),
+    ("{column: who.name}", "{join: [{colum: day}]}", "22: entities.orders.columns.region.join.0.colum", "column, const"),
+    ("{column: who.name}", "{compute: number ** 2}", "22: entities.orders.columns.region.compute", "cannot be used"),
+    ("{column: who.name}", "{compute: numbr / 2}", "22: entities.orders.columns.region", "'numbr' is not known here"),
+    ("{column: who.name}", "{column: day, extract: x}", "22: entities.orders.columns.region", "needs one group"),
+    ("{column: who.name}", "{column: day, decimal: ;}", "22: entities.orders.columns.region.decimal", "'.' or ','"),
+    ("key: [id]", "key: [{column: uid, case: lower}]", "9: feeds.customers.key", "allowed are: id, name"),
+    ("key: [id]", "key: [{compute: id + 1}]", "9: feeds.customers.key", "a key is text"),
+    ("by: customer,", "by: {column: who},", "19: entities.orders.lookups.who.by", "allowed are: number, day, customer"),
+    ("key: [id]", "key: [id]\n      latest_by: {column: at}", "10: feeds.customers.latest_by", "allowed are: id, name"),
+    ("key: [number]", "key: [number]\n      latest_by: {column: day}", "10: feeds.orders", "are for master feeds"),
+    # Tables beside those of the entity's name.
+    ("feed: orders\n", "feed: orders\n      entity: payments\n", "18: entities.orders.entity", "allowed are: orders"),
+    ("feed: orders\n", "feed: orders\n      derived: latest\n", "16: entities.orders", "allowed are: customers, products"),
+    # Functions.
+    ("feed: orders\n", "feed: orders\n" + HOOK, "18: entities.orders.hook.function", "write the function repaired there"),
+    ("feed: orders\n", "feed: orders\n" + HOOK.replace("extra", "day"), "18: entities.orders.hook.adds", "day is there"),
+    ("feed: orders\n", "feed: orders\n" + HOOK.replace("lane.", ""), "18: entities.orders.hook.function", "match pattern"),
     ("RetailSource", "RetailSauce", "1", "expected `type: retail_platform.components.source.RetailSource`"),
     ("attributes:", "attributs:", "1", "valid dictionary"),
     ("[id, name]", "[id, name", "", "not YAML"),
@@ -115,6 +137,30 @@ def test_all_mistakes_are_told_at_once(file: Path):
     assert [line.split(": ")[0] for line in str(raised.value).splitlines()] == [f"{file}:4", f"{file}:7"]
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("def repaired(rows):\n    return rows\n", None),
+        ("def repare(rows):\n    return rows\n", "has no function repaired; it has repare"),
+        ("repaired = 1\n", "has no function repaired; it has none"),
+        ("def repaired(rows)\n", "lane.py:1: not Python"),
+        ("def repaired(rows):\n    import polars.io as io\n", "imports polars: a hook works on Narwhals frames alone"),
+        ("from pandas import DataFrame\n\ndef repaired(rows): ...\n", "imports pandas"),
+    ],
+)
+def test_a_function_beside_the_declaration_is_looked_at_and_not_run(file: Path, code: str, told: str | None):
+    file.write_text(GOOD.replace("feed: orders\n", "feed: orders\n" + HOOK, 1), encoding="utf-8")
+    file.with_name("lane.py").write_text(code, encoding="utf-8")
+    if told is None:
+        hook = read_source(file, words=WORDS).entities["orders"].hook
+        assert hook is not None
+        assert (hook.module, hook.name) == ("lane", "repaired")
+        return
+    with pytest.raises(DeclarationError, match=told) as raised:
+        read_source(file, words=WORDS)
+    assert str(raised.value).startswith(f"{file}:18: entities.orders.hook.function: ")
+
+
 def test_a_source_that_is_not_declared_cannot_be_active(file: Path):
     with pytest.raises(DeclarationError, match="RETAIL_SOURCES names shap; declared are: shop"):
         load_sources(["shop", "shap"], folder=file.parents[1])
@@ -129,7 +175,7 @@ def test_sources_that_are_not_active_are_not_even_read(file: Path):
 
 def test_the_bundled_sources_are_declared_well():
     sources = load_sources(None, words=WORDS)
-    assert {"online_retail", "storefront"} <= set(sources)
+    assert {"erp_crm", "online_retail", "psycho_bunny", "storefront"} <= set(sources)
     assert all(isinstance(spec, SourceSpec) and spec.description for spec in sources.values())
 
 
@@ -140,7 +186,7 @@ def test_dagster_reports_a_mistake_too():
         file.write_text(GOOD.replace("kind: master", "kind: mister"), encoding="utf-8")
         with pytest.raises(Exception, match="shop") as raised, sandbox.build_all_defs():
             pass
-    assert "Input should be 'transactional' or 'master'" in "".join(map(str, _chain(raised.value)))
+    assert "Input should be 'transactional', 'master' or 'undated'" in "".join(map(str, _chain(raised.value)))
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

@@ -29,10 +29,7 @@ def repaired(lines: nw.LazyFrame) -> nw.LazyFrame:
         "price": nw.when(price.is_null() | (price <= 0)).then(per_unit).otherwise(price),
     }
     return lines.with_columns(
-        nw.when(_is_illegible(f"sls_{name}"))
-        .then(nw.col(f"sls_{name}"))
-        .otherwise(value.cast(nw.String()))
-        .alias(name)
+        nw.when(_is_illegible(f"sls_{name}")).then(nw.col(f"sls_{name}")).otherwise(value.cast(nw.String())).alias(name)
         for name, value in believed.items()
     )
 
