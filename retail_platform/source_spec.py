@@ -23,6 +23,10 @@ Outcome = Literal["quarantine", "warn", "off"]
 DecimalMark = Literal[".", ","]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 
+_NOT_IN_RUST = re.compile(r"\(\?(?:=|!|<=|<!)|\\[1-9]|\(\?P=")
+"""What Python's regular expressions can, and those of Polars and DuckDB cannot."""
+_SLASHED_GROUP = re.compile(r"\\\d")
+
 LINE_NUMBER = "_line_number"
 """The place of a row among the rows of its key in one file; feeds with `rows_per_key: many` carry it."""
 
@@ -85,8 +89,12 @@ class ColumnSpec(Spec):
                 compiled = re.compile(expression)
             except re.error as error:
                 raise ValueError(f"{expression!r} is no regular expression: {error}") from error
+            if _NOT_IN_RUST.search(expression):
+                raise ValueError(f"{expression!r}: look-ahead, look-behind and back-references cannot be used")
             if expression == self.extract and compiled.groups != 1:
                 raise ValueError(f"`extract: {expression}` needs one group (...), which is what is extracted")
+        if slashed := next((new for new in self.replace.values() if _SLASHED_GROUP.search(new)), None):
+            raise ValueError(f"in the replacement {slashed!r} write $1 for what the first group matched")
         return self
 
     @model_validator(mode="after")
