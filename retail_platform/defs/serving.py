@@ -87,10 +87,9 @@ def _unused_below(platform: Platform) -> list[dg.AssetKey]:
     unused = []
     for source, spec in platform.sources.items():
         entities = spec.entities
-        feeds = {entity.feed for entity in entities.values()}
-        feeds |= {lookup.feed for entity in entities.values() for lookup in entity.lookups.values()}
+        feeds = {feed for entity in entities.values() for feed in entity.feeds}
         unused += [dg.AssetKey(["bronze", source, feed]) for feed in spec.feeds if feed not in feeds]
-        unused += [dg.AssetKey(["silver", source, entity]) for entity in entities if entity not in used]
+        unused += [dg.AssetKey(["silver", source, table]) for table in entities if spec.entity_of(table) not in used]
     return unused
 
 

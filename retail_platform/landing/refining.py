@@ -96,7 +96,7 @@ def refine_days(lane: Lane, entity: str, rows: pl.LazyFrame, days: list[date], e
 
 
 def derive_days(lane: Lane, entity: str, rows: pl.LazyFrame, days: list[date], engine: Engine) -> pl.DataFrame:
-    """The members that transactions of some days name (the entity's contract, validated); arguments of `refine_days`."""
+    """The members that transactions of some days name (the entity's contract, validated)."""
     how = refinery(lane, entity)
     rows, headers = _own_rows(lane, how, rows, days)
     versions = _versions(lane, how, rows)
@@ -110,7 +110,7 @@ def derive_days(lane: Lane, entity: str, rows: pl.LazyFrame, days: list[date], e
 def _own_rows(
     lane: Lane, how: Refinery, filed: pl.LazyFrame, days: list[date]
 ) -> tuple[pl.LazyFrame, nw.LazyFrame | None]:
-    """The rows that are of these days and, of an undated feed, their headers; others are of the day they are filed under."""
+    """The rows that are of these days and, of an undated feed, their headers; else a row is of the day of filing."""
     if how.entity.header is None:
         return filed, None
     gathered = gather(lane, how.entity.feed, filed, days)
