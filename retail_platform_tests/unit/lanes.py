@@ -67,7 +67,7 @@ def compute(spec: SourceSpec, entity: str, files: Files, *, source: str = "shop"
     return Computed(
         silver=how.contract.validate(collect(silver_rows(judged.lazy(), how.contract))).sort(how.contract.key),
         quarantine=collect(quarantine_rows(judged.lazy(), how, QUARANTINE, ENGINE)),
-        superseded=judged["_superseded"].sum(),
+        superseded=int(judged["_superseded"].sum()),
     )
 
 

@@ -83,7 +83,7 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
     # Values put together.
     ("{column: who.name}", "{join: [number, nam]}", "22: entities.orders.columns.region", "allowed are: number, day"),
     ("{column: who.name}", "{first_of: [day, {column: x}]}", "22: entities.orders.columns.region", "'x' is not known"),
-    ("{column: who.name}", "{join: [{colum: day}]}", "22: entities.orders.columns.region.join.0.colum", "column, const"),
+    ("{column: who.name}", "{join: [{colum: day}]}", "22: entities.orders.columns.region.join.0.colum", "column, con"),
     ("{column: who.name}", "{compute: number ** 2}", "22: entities.orders.columns.region.compute", "cannot be used"),
     ("{column: who.name}", "{compute: numbr / 2}", "22: entities.orders.columns.region", "'numbr' is not known here"),
     ("{column: who.name}", "{column: day, extract: x}", "22: entities.orders.columns.region", "needs one group"),
