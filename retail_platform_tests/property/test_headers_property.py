@@ -1,0 +1,212 @@
+"""Lines, payments, headers and customers in any order of arrival, by runs that overlap: always the same tables."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from retail_platform.components.lane_checks import keep_books
+from retail_platform.lake.parquet import each_day
+from retail_platform.landing.bronze import bronze_batches
+from retail_platform.landing.drops import scan
+from retail_platform.landing.planning import Days, to_ranges
+from retail_platform.landing.refining import refine_days
+from retail_platform.platform import QUARANTINE_SUFFIX
+from retail_platform_tests.scenario import LATER_MARKET_FILES, MARKET_FILES
+from retail_platform_tests.shop import TECHNICAL, Shop
+
+FILES = MARKET_FILES | LATER_MARKET_FILES
+SOURCE = "olist"
+ENTITIES = ("customers", "order_headers", "orders", "payments")
+
+Step = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run over a range of days, as a sensor asks for it: its steps in order, bronze first, then silver."""
+
+    days: Days
+    ticket: int
+    steps: list[Step]
+
+
+class Lanes:
+    """The lane of a shop without Dagster: a step is what one asset does, and steps of several runs may alternate."""
+
+    def __init__(self, shop: Shop, chance: random.Random) -> None:
+        self.shop = shop
+        self.chance = chance
+        self.lane = shop.platform.lanes[SOURCE]
+
+    def run_for(self, days: Days) -> Run:
+        """A run for these days; its bronze tables, and then its silver ones, come in any order."""
+        feeds = [feed for feed in self.lane.spec.feeds if not feed.startswith("product")]
+        bronze = [self._bronze(feed, days) for feed in self.chance.sample(feeds, len(feeds))]
+        silver = [self._silver(entity, days) for entity in self.chance.sample(ENTITIES, len(ENTITIES))]
+        return Run(days=days, ticket=self.shop.platform.ledger.last_ticket(), steps=[*bronze, *silver])
+
+    def work_off(self) -> None:
+        """Ask for runs until no day waits; all runs of a round are under way at once."""
+        ledger = self.shop.platform.ledger
+        for _ in range(20):
+            dirty = ledger.dirty_days(SOURCE)
+            if not dirty:
+                return
+            runs = [self.run_for(days) for days in to_ranges(dirty, gap=self.chance.choice((0, 0, 1, 31)))]
+            waiting = [iter(run.steps) for run in runs]
+            turns = [steps for steps, run in zip(waiting, runs, strict=True) for _ in run.steps]
+            self.chance.shuffle(turns)
+            for steps in turns:
+                next(steps)()
+            for run in runs:
+                ledger.finish(SOURCE, first=run.days[0], last=run.days[1], ticket=run.ticket)
+        raise AssertionError(f"days never stop being dirty: {ledger.dirty_marks(SOURCE)}")
+
+    def _bronze(self, feed: str, days: Days) -> Step:
+        def step() -> None:
+            problems: list[str] = []
+            for batch in bronze_batches(self.lane, feed, first=days[0], last=days[1], problems=problems):
+                self.lane.bronze(feed).write_files(batch)
+            assert problems == []
+
+        return step
+
+    def _silver(self, entity: str, days: Days) -> Step:
+        def step() -> None:
+            platform, every = self.shop.platform, list(each_day(*days))
+            filed = self.lane.bronze(self.lane.spec.entities[entity].feed).scan(every)
+            refined = refine_days(self.lane, entity, filed, every, platform.engine)
+            assert refined.blocked == {}
+            platform.table(["silver", SOURCE, entity + QUARANTINE_SUFFIX]).write_days(refined.quarantine, every)
+            platform.table(["silver", SOURCE, entity]).write_days(refined.silver, every)
+            keep_books(platform, dg.AssetKey(["silver", SOURCE, entity]), every, refined)
+
+        return step
+
+
+def tables(shop: Shop) -> Mapping[str, pl.DataFrame]:
+    """Silver, quarantine and books; days without rows left out."""
+    found = {}
+    for entity in ENTITIES:
+        for name in (entity, entity + QUARANTINE_SUFFIX):
+            frame = shop.platform.table(["silver", SOURCE, name]).scan().collect()
+            found[name] = frame.select(pl.all().exclude(*TECHNICAL)).sort("_source_file", "_row_number")
+    kept = [book for book in shop.platform.ledger.books(source=SOURCE) if book.bronze_rows]
+    unbalanced = [b for b in kept if b.bronze_rows != b.silver_rows + b.quarantined_rows + b.superseded_rows]
+    assert unbalanced == []
+    found["books"] = pl.DataFrame([vars(book) for book in kept]).sort("entity", "day")
+    return found
+
+
+def arrive(root: Path, portions: Sequence[Mapping[str, str]], seed: int) -> Mapping[str, pl.DataFrame]:
+    """The tables after these portions arrived one after the other."""
+    with Shop(root, sources=(SOURCE,), settle_seconds=0) as shop:
+        lanes = Lanes(shop, random.Random(seed))
+        for portion in portions:
+            for path, content in portion.items():
+                shop.deliver(path, content)
+            scan(lanes.lane)
+            lanes.work_off()
+        return tables(shop)
+
+
+def portions(seed: int) -> Iterator[Mapping[str, str]]:
+    """The files in random order, cut into portions."""
+    chance = random.Random(seed)
+    paths = chance.sample(list(FILES), len(FILES))
+    while paths:
+        some = chance.randint(1, 4)
+        yield {path: FILES[path] for path in paths[:some]}
+        paths = paths[some:]
+
+
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, pl.DataFrame]:
+    """The tables when all files come at once."""
+    return arrive(tmp_path_factory.mktemp("at_once"), [FILES], 0)
+
+
+def june(day: int) -> date:
+    return date(2024, 6, day)
+
+
+def test_the_latest_header_dates_the_latest_lines(at_once: Mapping[str, pl.DataFrame]):
+    orders = at_once["orders"].select(
+        "order_id",
+        "line_number",
+        "order_date",
+        "customer_id",
+        pl.col("unit_price").cast(pl.Decimal(18, 2)).cast(pl.String),
+        pl.col("freight_amount").cast(pl.String),
+        "status",
+    )
+    assert sorted(orders.rows()) == [
+        ("A", 1, june(1), "bob", "12.00", "1.50", "Completed"),
+        ("A", 2, june(1), "bob", "20.00", "2.50", "Completed"),
+        ("B", 1, june(2), "bob", "10.00", "1.50", "Completed"),
+        ("B", 2, june(2), "bob", "3.00", "0.50", "Completed"),
+        ("F", 1, june(1), "bob", "2.00", "1.00", "Open"),
+        ("G", 1, june(2), "ann", "5.00", "1.00", "Open"),
+    ]
+    order = pl.col("raw").str.json_path_match("$.order_id")
+    line = pl.col("raw").str.json_path_match("$.order_item_id")
+    aside = at_once["orders_quarantine"].select(order, line.alias("line"), "partition_date", "reasons")
+    assert sorted(aside.rows(), key=str) == [
+        ("C", "1", june(2), ["unit_price_unreadable"]),
+        ("E", "1", june(3), ["status_unknown"]),
+        ("H", "1", june(6), ["header_missing"]),
+        ("H", "2", june(4), ["header_missing", "unit_price_unreadable"]),
+        (None, "1", june(4), ["order_id_missing", "header_missing"]),
+    ]
+    payments = at_once["payments"].select("order_id", "payment_number", "payment_date", "installments")
+    assert sorted(payments.rows()) == [
+        ("A", "1", june(1), 6),
+        ("B", "1", june(2), 1),
+        ("B", "2", june(2), 1),
+        ("C", "1", june(2), 1),
+        ("G", "1", june(2), 1),
+    ]
+    headers = at_once["order_headers"].select("order_id", "order_date", "customer_id", "status")
+    assert sorted(headers.rows()) == [
+        ("A", june(1), "bob", "Completed"),
+        ("B", june(2), "bob", "Completed"),
+        ("C", june(2), "ann", "Cancelled"),
+        ("D", june(3), "ann", "Completed"),
+        ("F", june(1), "bob", "Open"),
+        ("G", june(2), "ann", "Open"),
+    ]
+    totals = at_once["books"].group_by("entity").agg(pl.col("^.*_rows$").sum()).sort("entity")
+    assert totals.rows() == [
+        ("customers", 5, 4, 0, 1),
+        ("order_headers", 12, 6, 1, 5),
+        ("orders", 14, 6, 5, 3),
+        ("payments", 6, 5, 0, 1),
+    ]
+
+
+def _same(found: Mapping[str, pl.DataFrame], expected: Mapping[str, pl.DataFrame]) -> None:
+    assert list(found) == list(expected)
+    for name, frame in expected.items():
+        assert_frame_equal(found[name], frame)
+
+
+def test_files_one_by_one_in_reverse(tmp_path: Path, at_once: Mapping[str, pl.DataFrame]):
+    _same(arrive(tmp_path, [{path: content} for path, content in reversed(FILES.items())], 1), at_once)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_portions_in_any_order_and_runs_that_overlap(tmp_path: Path, seed: int, at_once: Mapping[str, pl.DataFrame]):
+    _same(arrive(tmp_path, list(portions(seed)), seed), at_once)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 220))
+def test_many_orders_and_interleavings(tmp_path: Path, seed: int, at_once: Mapping[str, pl.DataFrame]):
+    _same(arrive(tmp_path, list(portions(seed)), seed), at_once)
