@@ -1,5 +1,7 @@
 """A shop of one's own by YAML alone: semicolons, decimal commas, dates like 31.12.2024, prices in the product file."""
 
+from pathlib import Path
+
 import pytest
 
 from retail_platform.contracts.silver import ENTITIES
@@ -112,7 +114,7 @@ def own(shop: Shop, tmp_path: Path) -> Shop:
     for path, text in FILES.items():
         shop.deliver(f"storefront/{path}", text.replace("\n", "\r\n"))
     assert not shop.load().errors
-    yield shop
+    return shop
 
 
 def test_lines_find_their_date_customer_and_price(own: Shop) -> None:
