@@ -14,7 +14,7 @@ from retail_platform.definitions import build_defs
 from retail_platform.platform import Platform
 from retail_platform.settings import Settings
 
-SOURCES = ("erp_crm", "online_retail", "psycho_bunny", "storefront")
+SOURCES = ("erp_crm", "olist", "online_retail", "psycho_bunny", "storefront")
 
 BRONZE = {"files_readable", "rows_match_files", "schema_unchanged"}
 BOOKS = {"books_balance", "contract", "quarantine_rate", "row_malformed", "unique_key"}
@@ -31,6 +31,12 @@ CHECKS: dict[str, set[str]] = {
     "bronze/erp_crm/prd_info": BRONZE,
     "bronze/erp_crm/px_cat_g1v2": BRONZE,
     "bronze/erp_crm/sales_details": BRONZE,
+    "bronze/olist/customers": BRONZE,
+    "bronze/olist/order_items": BRONZE,
+    "bronze/olist/order_payments": BRONZE,
+    "bronze/olist/orders": BRONZE,
+    "bronze/olist/product_category_name_translation": BRONZE,
+    "bronze/olist/products": BRONZE,
     "bronze/online_retail/invoices": BRONZE,
     "bronze/psycho_bunny/calendar": BRONZE,
     "bronze/psycho_bunny/customers": BRONZE,
@@ -47,6 +53,29 @@ CHECKS: dict[str, set[str]] = {
     "silver/erp_crm/products": BOOKS
     | {"product_id_missing", "unit_cost_negative", "unit_cost_unreadable", "valid_from_unreadable"},
     "silver/erp_crm/products_quarantine": set(),
+    "silver/olist/customers": BOOKS | {"customer_id_missing"},
+    "silver/olist/customers_quarantine": set(),
+    "silver/olist/order_headers": BOOKS
+    | {
+        *("order_id_missing", "one_day_per_key", "status_unknown", "ordered_at_unreadable"),
+        *("order_date_unreadable", "order_date_before_start", "order_date_in_future"),
+        *("due_date_unreadable", "ship_before_order", "ship_date_unreadable"),
+    },
+    "silver/olist/order_headers_quarantine": set(),
+    "silver/olist/orders": ORDERS
+    | {
+        *("header_missing", "freight_amount_unreadable", "ordered_at_unreadable"),
+        *("due_date_unreadable", "ship_before_order", "ship_date_unreadable"),
+    },
+    "silver/olist/orders_quarantine": set(),
+    "silver/olist/payments": BOOKS
+    | {
+        *("order_id_missing", "payment_number_missing", "one_day_per_key", "amount_unreadable", "header_missing"),
+        *("payment_date_unreadable", "payment_date_before_start", "payment_date_in_future", "installments_unreadable"),
+    },
+    "silver/olist/payments_quarantine": set(),
+    "silver/olist/products": BOOKS | {"product_id_missing"},
+    "silver/olist/products_quarantine": set(),
     "silver/online_retail/customers": {"all_described"},
     "silver/online_retail/orders": ORDERS | {"ordered_at_unreadable"},
     "silver/online_retail/orders_quarantine": set(),
@@ -116,16 +145,19 @@ SNAPSHOTS = {
 DEPENDENCIES = {
     "silver/storefront/orders": {"bronze/storefront/orders", "bronze/storefront/products"},
     "silver/storefront/orders_quarantine": {"bronze/storefront/orders", "bronze/storefront/products"},
+    "silver/olist/orders": {"bronze/olist/order_items", "bronze/olist/orders", "bronze/olist/customers"},
+    "silver/olist/order_headers": {"bronze/olist/orders", "bronze/olist/customers"},
+    "silver/olist/payments": {"bronze/olist/order_payments", "bronze/olist/orders"},
     "silver/online_retail/products": {"bronze/online_retail/invoices", "silver/online_retail/orders"},
     "silver/erp_crm/customers": {"bronze/erp_crm/cust_info", "bronze/erp_crm/cust_az12", "bronze/erp_crm/loc_a101"},
     "silver/psycho_bunny/buyers": {"bronze/psycho_bunny/transactions", "silver/psycho_bunny/orders"},
     "gold/dim_customer": {
         *("silver/erp_crm/customers", "silver/online_retail/customers", "silver/storefront/customers"),
-        *("silver/psycho_bunny/customers", "silver/psycho_bunny/buyers"),
+        *("silver/psycho_bunny/customers", "silver/psycho_bunny/buyers", "silver/olist/customers"),
     },
     "gold/fact_sales": {
         *("silver/erp_crm/orders", "silver/online_retail/orders", "silver/psycho_bunny/orders"),
-        "silver/storefront/orders",
+        *("silver/storefront/orders", "silver/olist/orders"),
     },
     "gold/dim_date": set(),
     "marts/daily_sales": {"gold/fact_sales"},
@@ -138,8 +170,8 @@ DEPENDENCIES = {
         "gold/fact_payments",
         "marts/daily_sales",
         "marts/payment_summary",
-        # No gold table is made of it.
-        "silver/psycho_bunny/calendar",
+        # No gold table is made of them.
+        *("silver/psycho_bunny/calendar", "silver/olist/order_headers"),
         *SNAPSHOTS,
     },
     "marts/sales_by_period": {"gold/fact_sales", "gold/dim_date"},

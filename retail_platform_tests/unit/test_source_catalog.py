@@ -41,6 +41,9 @@ WORDS = {
 }
 
 DRIVING = "feed: orders\n"
+HEADER = "      header: {feed: orders, by: number, take: [day]}\n"
+DATED = "kind: transactional\n      columns: [number, day, customer]\n      key: [number]\n      date: {column: day}\n"
+UNDATED = "kind: undated\n      columns: [number, day, customer]\n      key: [number]\n"
 HOOK = "      hook: {function: lane.repaired, adds: [extra]}\n"
 
 MISTAKES: tuple[tuple[str, str, str, str], ...] = (
@@ -96,6 +99,11 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
     # Tables beside those of the entity's name.
     ("feed: orders\n", "feed: orders\n      entity: payments\n", "18: entities.orders.entity", "allowed are: orders"),
     ("feed: orders\n", "feed: orders\n      derived: latest\n", "16: entities.orders", "allowed are: customers"),
+    # Rows whose date is in another file.
+    ("kind: transactional", "kind: undated", "10: feeds.orders", "an undated feed has no `date`"),
+    (DATED, UNDATED, "16: entities.orders.feed", "say where its rows find their date (`header:`)"),
+    (DRIVING, DRIVING + HEADER, "18: entities.orders.header", "only the rows of undated feeds have a header"),
+    (DRIVING, DRIVING + "      key: [day]\n", "18: entities.orders.key", "is their feed's: say it there"),
     # Functions.
     (DRIVING, DRIVING + HOOK, "18: entities.orders.hook.function", "write the function repaired there"),
     (DRIVING, DRIVING + HOOK.replace("extra", "day"), "18: entities.orders.hook.adds", "day is there"),
@@ -129,6 +137,64 @@ def test_a_mistake_is_told_with_its_place_and_what_is_allowed(
         read_source(file, words=WORDS)
     told = [line for line in str(raised.value).splitlines() if line.startswith(f"{file}:{where}")]
     assert any(allowed in line for line in told), str(raised.value)
+
+
+LINES = """\
+    lines:
+      kind: undated
+      columns: [order, place, what]
+      key: [order, place]
+  entities:
+    orders:
+      feed: lines
+      header: {feed: orders, by: order, take: [day, customer]}
+      lookups:
+        who: {feed: customers, by: header.customer, take: [name]}
+      columns: {order_id: order, order_date: header.day, region: who.name}
+"""
+OTHER_HEADER = """\
+    payments:
+      feed: lines
+      header: {feed: orders, by: place, take: [day]}
+      columns: {order_id: order}
+    orders:
+      feed: lines"""
+LINED = GOOD[: GOOD.index("  entities:")] + LINES
+LINE_MISTAKES: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "orders, by: order, take: [day, customer]}",
+        "lines, by: order, take: [what]}",
+        "header.feed",
+        "allowed are: orders",
+    ),
+    ("by: order, take: [day, c", "by: number, take: [day, c", "header.by", "allowed are: order, place, what"),
+    ("    orders:\n      feed: lines", OTHER_HEADER, "header", "say the same `feed` and `by` everywhere"),
+    ("[day, customer]}", "[day, price]}", "header.take", "allowed are: number, day, customer"),
+    ("by: header.customer", "by: header.number", "lookups.who.by", "allowed are: header.day, header.customer"),
+    ("header.day", "header.number", "columns.order_date", "header.day, header.customer, who.name"),
+    ("who: {", "header: {", "lookups", "'header' is not known here"),
+)
+
+
+def test_lines_find_their_date_in_a_header(file: Path):
+    file.write_text(LINED, encoding="utf-8")
+    spec = read_source(file, words=WORDS)
+    assert (spec.lines_of("orders"), spec.lines_of("lines")) == (["lines"], [])
+    assert {feed: list(spec.lookup_columns(feed)) for feed in spec.feeds} == {
+        "customers": [],
+        "orders": ["customers"],
+        "lines": [],
+    }
+
+
+@pytest.mark.parametrize(("right", "wrong", "where", "allowed"), LINE_MISTAKES)
+def test_a_mistake_about_headers_is_told(file: Path, right: str, wrong: str, where: str, allowed: str):
+    assert right in LINED
+    file.write_text(LINED.replace(right, wrong, 1), encoding="utf-8")
+    with pytest.raises(DeclarationError) as raised:
+        read_source(file, words=WORDS)
+    assert f".{where}: " in str(raised.value)
+    assert allowed in str(raised.value)
 
 
 def test_all_mistakes_are_told_at_once(file: Path):
