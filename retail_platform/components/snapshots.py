@@ -123,10 +123,12 @@ def take_snapshots(platform: Platform, contract: Contract, take: Take, days: Seq
     facts = platform.table(["gold", FACT_SALES.name])
     lines = nw.from_native(facts.scan(day for day in facts.days() if day <= days[-1]).select(_LINES).collect())
     at_once = max(1, _MOST_ROWS // max(len(lines), 1))
+    # All pairs of products that were ever bought together need not be in memory at once; else it takes longer.
+    engine = "streaming" if contract.name in NEWEST_ONLY else "in-memory"
     parts = [contract.schema.to_frame()]
     for start in range(0, len(days), at_once):
         some = pl.LazyFrame({SNAPSHOT_DATE: days[start : start + at_once]}, schema={SNAPSHOT_DATE: pl.Date})
         seen = history(lines.lazy(), nw.from_native(some))
         past = Past(platform, seen, days[-1])
-        parts.append(contract.cast(take(past)).collect().to_native())
+        parts.append(contract.cast(take(past)).collect(engine=engine).to_native())
     return pl.concat(parts).sort(SNAPSHOT_DATE, *contract.key, nulls_last=True)
