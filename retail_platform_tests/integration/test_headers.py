@@ -2,11 +2,15 @@
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 
+from retail_platform.components.lane_checks import keep_books
 from retail_platform.landing.drops import hold
+from retail_platform.landing.refining import refine_days
 from retail_platform_tests.scenario import market_customers, market_items, market_orders, market_payments
 from retail_platform_tests.shop import Shop
 
@@ -226,3 +230,38 @@ def test_the_books_of_all_days_hold_every_row_once_and_every_check_passes(shop: 
         assert sum(book.bronze_rows for book in of_entity) == sum(fates)
     for check in ("books_balance", "rows_match_files", "one_day_per_key", "unique_key", "contract"):
         assert set(shop.checks(check).values()) == {True}
+
+
+class TestBooks:
+    """The books of lines can fail to balance: they compare bronze and key index with what was written."""
+
+    def unbalanced(self, shop: Shop, *days: int) -> Sequence[tuple[dt.date, int]]:
+        """Compute days again by hand; those whose books do not balance, with the rows that are missing or too many."""
+        platform, every = shop.platform, [june(day) for day in days]
+        lane = platform.lanes["olist"]
+        refined = refine_days(lane, "orders", lane.bronze("order_items").scan(every), every, platform.engine)
+        platform.table(["silver", "olist", "orders"]).write_days(refined.silver, every)
+        platform.table(["silver", "olist", "orders_quarantine"]).write_days(refined.quarantine, every)
+        books = keep_books(platform, dg.AssetKey(["silver", "olist", "orders"]), every, refined)
+        missing = [book.bronze_rows - book.silver_rows - book.quarantined_rows - book.superseded_rows for book in books]
+        return [(book.day, rows) for book, rows in zip(books, missing, strict=True) if rows]
+
+    def test_a_line_that_the_key_index_lost_is_missed_on_its_drop_date(self, tmp_path: Path) -> None:
+        with Shop(tmp_path / "data", sources=("olist",)) as shop:
+            shop.deliver(ORDERS.format("o-2024-06-02"), market_orders("A K1 delivered 2024-06-01T10:00:00"))
+            shop.deliver(ITEMS.format("i-2024-06-03"), market_items("A 1 P1 10.00 1.00", "B 1 P1 20.00 1.00"))
+            assert shop.load("olist").errors == []
+            assert self.unbalanced(shop, 1, 2, 3) == []
+            index = shop.platform.lanes["olist"].index("order_items")
+            whole = index.scan().collect()
+            index.replace(whole.clear(), files=whole.select("file_id", "partition_date").unique().rows())
+            assert self.unbalanced(shop, 1, 2, 3) == [(june(3), 1)]
+
+    def test_a_line_whose_bronze_file_was_lost_is_missed_on_its_own_day(self, tmp_path: Path) -> None:
+        with Shop(tmp_path / "data", sources=("olist",)) as shop:
+            shop.deliver(ORDERS.format("o-2024-06-02"), market_orders("A K1 delivered 2024-06-01T10:00:00"))
+            shop.deliver(ITEMS.format("i-2024-06-03"), market_items("A 1 P1 10.00 1.00"))
+            assert shop.load("olist").errors == []
+            (file,) = shop.platform.lanes["olist"].bronze("order_items").files(june(3))
+            file.unlink()
+            assert self.unbalanced(shop, 1, 3) == [(june(1), 1), (june(3), -1)]
