@@ -1,5 +1,6 @@
 """Lines, payments, headers and customers in any order of arrival, by runs that overlap: always the same tables."""
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,13 @@ from retail_platform.landing.drops import scan
 from retail_platform.landing.planning import Days, to_ranges
 from retail_platform.landing.refining import refine_days
 from retail_platform.platform import QUARANTINE_SUFFIX
-from retail_platform_tests.scenario import LATER_MARKET_FILES, MARKET_FILES
+from retail_platform_tests.scenario import (
+    LATER_MARKET_FILES,
+    MARKET_FILES,
+    market_items,
+    market_orders,
+    market_payments,
+)
 from retail_platform_tests.shop import TECHNICAL, Shop
 
 FILES = MARKET_FILES | LATER_MARKET_FILES
@@ -105,13 +112,20 @@ def tables(shop: Shop) -> Mapping[str, pl.DataFrame]:
     return found
 
 
-def arrive(root: Path, portions: Sequence[Mapping[str, str]], seed: int) -> Mapping[str, pl.DataFrame]:
+def arrive(
+    root: Path,
+    portions: Sequence[Mapping[str, str]],
+    seed: int,
+    *,
+    line_key: Sequence[str] = ("order_id", "order_item_id"),
+) -> Mapping[str, pl.DataFrame]:
     """The tables after these portions arrived one after the other."""
-    with Shop(root, sources=(SOURCE,), settle_seconds=0) as shop:
+    feeds = {"olist/order_items": {"key": line_key}}
+    with Shop(root, feeds=feeds, sources=(SOURCE,), settle_seconds=0, rewrite_hold_share=1) as shop:
         lanes = Lanes(shop, random.Random(seed))
-        for portion in portions:
+        for hour, portion in enumerate(portions):
             for path, content in portion.items():
-                shop.deliver(path, content)
+                shop.deliver(path, content, at=f"2024-07-01T{hour:02}:00:00")
             scan(lanes.lane)
             lanes.work_off()
         return tables(shop)
@@ -206,7 +220,58 @@ def test_portions_in_any_order_and_runs_that_overlap(tmp_path: Path, seed: int, 
     _same(arrive(tmp_path, list(portions(seed)), seed), at_once)
 
 
+REWRITTEN = {
+    # B and E lose all their items, A one; G is no order any more, and A goes back to its first version.
+    "olist/order_items/items-2024-06-04.csv": market_items("A 1 P1 10.00 1.50", "C 1 P3 7.77 0.00", "G 1 P1 5.00 1.00"),
+    "olist/orders/orders-2024-06-05.csv": market_orders("B K2 delivered 2024-06-03T08:00:00"),
+    "olist/order_payments/payments-2024-06-06.csv": market_payments("B 2 voucher 1 4.50"),
+}
+"""Files that come again under their old names, with other content."""
+
+
+@pytest.mark.parametrize("seed", range(50, 54))
+def test_what_is_rewritten_is_as_if_it_had_come_so_at_first(tmp_path: Path, seed: int):
+    expected = arrive(tmp_path / "at_first", [FILES | REWRITTEN], 0)
+    chance = random.Random(seed)
+    again = [{path: REWRITTEN[path]} for path in chance.sample(list(REWRITTEN), len(REWRITTEN))]
+    _same(arrive(tmp_path / "again", [*portions(seed), *again], seed), expected)
+
+
+MOVING = {
+    "olist/orders/orders-2024-06-03.csv": market_orders(
+        "A K1 shipped 2024-06-01T10:00:00", "B K1 shipped 2024-06-02T10:00:00"
+    ),
+    "olist/order_items/first-2024-06-03.csv": market_items(
+        "A 7 P1 10.00 0.00", "A 8 P1 11.00 0.00", "A 9 P1 12.00 0.00"
+    ),
+    "olist/order_items/later-2024-06-04.csv": market_items("B 7 P1 10.00 0.00", "X 9 P1 12.00 0.00"),
+}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(MOVING)))
+def test_a_line_that_moves_to_another_order_lives_on_its_day_alone(tmp_path: Path, order: Sequence[str]):
+    """Where lines have numbers of their own, a later file may give one to another order."""
+    found = arrive(tmp_path / "moved", [{path: MOVING[path]} for path in order], 0, line_key=["order_item_id"])
+    assert sorted(found["orders"].select("order_id", "line_number", "order_date").rows()) == [
+        ("A", 8, june(1)),
+        ("B", 7, june(2)),
+    ]
+    assert found["orders_quarantine"].select("partition_date", "reasons").rows() == [(june(4), ["header_missing"])]
+    books = found["books"].filter(pl.col("entity") == "orders").select("day", pl.col("^.*_rows$"))
+    assert books.rows() == [(june(1), 3, 1, 0, 2), (june(2), 1, 1, 0, 0), (june(4), 1, 0, 1, 0)]
+
+
+def test_a_line_that_a_rewritten_file_gives_to_another_order_leaves_the_first(tmp_path: Path):
+    headers = {path: content for path, content in MOVING.items() if "/orders/" in path}
+    first = {"olist/order_items/items-2024-06-03.csv": market_items("A 7 P1 10.00 0.00")}
+    again = {"olist/order_items/items-2024-06-03.csv": market_items("B 7 P1 10.00 0.00")}
+    found = arrive(tmp_path / "moved", [headers, first, again], 0, line_key=["order_item_id"])
+    assert found["orders"].select("order_id", "line_number", "order_date").rows() == [("B", 7, june(2))]
+    books = found["books"].filter(pl.col("entity") == "orders").select("day", pl.col("^.*_rows$"))
+    assert books.rows() == [(june(2), 1, 1, 0, 0)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 220))
+@pytest.mark.parametrize("seed", range(100, 160))
 def test_many_orders_and_interleavings(tmp_path: Path, seed: int, at_once: Mapping[str, pl.DataFrame]):
     _same(arrive(tmp_path, list(portions(seed)), seed), at_once)
