@@ -110,7 +110,7 @@ CHECKS: dict[str, set[str]] = {
     "gold/dim_date": {"unique_key"},
     "gold/dim_product": {"unique_key"},
     "gold/fact_sales": {"net_is_total_plus_fee", "sign_is_type", "unique_key"},
-    "gold/fact_orders": {"order_adds_up", "order_net_adds_up", "order_has_lines", "unique_key"},
+    "gold/fact_orders": {"order_adds_up", "order_net_adds_up", "lines_bear_the_order", "unique_key"},
     "gold/fact_payments": {"payment_amount_not_zero", "installments_positive", "unique_key"},
     "marts/daily_sales": {"net_adds_up", "unique_key"},
     "marts/payment_summary": {"orders_within_payments", "unique_key"},
@@ -159,7 +159,8 @@ DEPENDENCIES = {
         *("silver/erp_crm/orders", "silver/online_retail/orders", "silver/psycho_bunny/orders"),
         *("silver/storefront/orders", "silver/olist/orders"),
     },
-    "gold/dim_date": set(),
+    "gold/dim_date": {"silver/psycho_bunny/calendar"},
+    "gold/fact_orders": {"gold/fact_sales", "silver/olist/order_headers"},
     "marts/daily_sales": {"gold/fact_sales"},
     "serving/duckdb": {
         "gold/dim_customer",
@@ -170,8 +171,6 @@ DEPENDENCIES = {
         "gold/fact_payments",
         "marts/daily_sales",
         "marts/payment_summary",
-        # No gold table is made of them.
-        *("silver/psycho_bunny/calendar", "silver/olist/order_headers"),
         *SNAPSHOTS,
     },
     "marts/sales_by_period": {"gold/fact_sales", "gold/dim_date"},

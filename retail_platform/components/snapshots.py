@@ -79,13 +79,14 @@ def shelf(platform: Platform) -> SnapshotShelf:
     return SnapshotShelf(lake_dir=platform.settings.lake_dir, thresholds=platform.settings.snapshot_thresholds)
 
 
-def snapshot_asset(contract: Contract, take: Take, *, start: date) -> dg.AssetsDefinition:
+def snapshot_asset(contract: Contract, take: Take, *, start: date, lineage: dict[str, Any]) -> dg.AssetsDefinition:
     """An asset that holds a snapshot mart.
 
     Args:
         contract: The table.
         take: What computes it.
         start: The first partition.
+        lineage: The catalog's metadata of where its columns come from.
     """
     key = dg.AssetKey([contract.layer, contract.name])
 
@@ -99,7 +100,7 @@ def snapshot_asset(contract: Contract, take: Take, *, start: date) -> dg.AssetsD
             "table": stored(
                 key,
                 description=f"{contract.description} As of the end of the partition's day, over all history up to it.",
-                metadata=contract_metadata(contract),
+                metadata=contract_metadata(contract) | lineage,
                 kinds={"polars", "parquet", "duckdb"},
             )
         },

@@ -28,6 +28,7 @@ from retail_platform.components.lane_checks import (
     keep_books,
     silver_results,
 )
+from retail_platform.components.lineage import quarantine_lineage, silver_lineage
 from retail_platform.contracts.bronze import DESCRIPTIONS, bronze_schema
 from retail_platform.contracts.rules import PARTITION_DATE
 from retail_platform.contracts.silver import ENTITIES, QUARANTINE
@@ -143,13 +144,13 @@ def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> d
             "quarantine": stored(
                 quarantine_key,
                 description=f"Rows of {source} that are no valid {entity}, with the reasons. {QUARANTINE.description}",
-                metadata=contract_metadata(QUARANTINE),
+                metadata=contract_metadata(QUARANTINE) | quarantine_lineage(source, spec, entity),
                 kinds=_KINDS,
             ),
             "silver": stored(
                 key,
                 description=f"{contract.description} Source: {source}.",
-                metadata=contract_metadata(contract),
+                metadata=contract_metadata(contract) | silver_lineage(source, spec, entity),
                 kinds=_KINDS,
             ),
         },
@@ -196,7 +197,7 @@ def _derived(source: str, spec: SourceSpec, entity: str, settings: Settings) -> 
             "silver": stored(
                 key,
                 description=f"{contract.description} Read off {feed}: {source} delivers no {entity} of their own.",
-                metadata=contract_metadata(contract),
+                metadata=contract_metadata(contract) | silver_lineage(source, spec, entity),
                 kinds=_KINDS,
             )
         },

@@ -1,6 +1,6 @@
 """How a table of gold or the marts becomes an asset: computed from frames, checked day by day."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -27,6 +27,8 @@ def table_asset(
     start: date,
     group: str,
     unique: Sequence[str] = (),
+    deps: Iterable[dg.AssetKey] = (),
+    lineage: dict[str, Any] | None = None,
 ) -> dg.AssetsDefinition:
     """An asset that holds a table with a contract.
 
@@ -37,6 +39,8 @@ def table_asset(
         start: The first partition.
         group: The asset group.
         unique: What no two rows of a day share; the contract's key when not given.
+        deps: What must be there before, and is not loaded.
+        lineage: The catalog's metadata of where its columns come from.
     """
     key = dg.AssetKey([contract.layer, contract.name])
     names = tuple(unique) or contract.key
@@ -46,11 +50,12 @@ def table_asset(
         start=start,
         group=group,
         ins={name: dg.AssetIn(key=asset) for name, asset in inputs.items()},
+        deps=deps,
         outs={
             "table": stored(
                 key,
                 description=contract.description,
-                metadata=contract_metadata(contract),
+                metadata=contract_metadata(contract) | (lineage or {}),
                 kinds={"polars", "parquet", "duckdb"},
             )
         },

@@ -34,7 +34,7 @@ def column(  # pandera's own type is Any
         nullable: Whether it may be missing.
         pii: Whether it names or reaches a person.
         of: What it is computed from: columns of the table's first upstream, or `table.column`. By default the column
-            of the same name.
+            of the same name; none where nothing is read for it.
     """
     return pa.Field(description=description, nullable=nullable, metadata={"pii": pii, "of": of})
 
@@ -115,7 +115,8 @@ class Contract:
             return {}
         origins = {}
         for name in self.schema:
-            of = (self.pandera_schema.columns[name].metadata or {}).get("of") or (name,)
+            of = (self.pandera_schema.columns[name].metadata or {}).get("of")
+            of = (name,) if of is None else of
             origins[name] = tuple(_table_and_column(origin, self.upstream[0]) for origin in of)
         return origins
 

@@ -67,7 +67,9 @@ class ProductMember(Model):
     product_family: str = column("Product family.")
     unit_cost: Price = column("Cost of one unit.")
     list_price: Price = column("Price of one unit in the list.")
-    stated_from: pl.Date = column("First day of the version as the source states it; null where it does not.")
+    stated_from: pl.Date = column(
+        "First day of the version as the source states it; null where it does not.", of=("valid_from",)
+    )
     occurrences: int = column("Rows that described the member so (members read off transactions).")
     drop_date: pl.Date = column("Day of delivery.")
     created_at: Instant = column("Instant of the drop that it comes from.")
@@ -99,18 +101,18 @@ class DimProduct(ProductMember, Published):
 class DimDate(Model):
     """One row per day, with the calendar year and the 4-5-4 retail year."""
 
-    date_key: pl.Int32 = column("yyyymmdd.", nullable=False)
-    date: pl.Date = column("The day.", nullable=False)
-    year: pl.Int32 = column("Calendar year.", nullable=False)
-    quarter: pl.Int32 = column("Calendar quarter, 1 to 4.", nullable=False)
-    month: pl.Int32 = column("Month, 1 to 12.", nullable=False)
-    month_name: str = column("Name of the month.", nullable=False)
-    week: pl.Int32 = column("ISO week, 1 to 53.", nullable=False)
-    iso_year: pl.Int32 = column("Year of the ISO week.", nullable=False)
-    day: pl.Int32 = column("Day of the month.", nullable=False)
-    day_of_week: pl.Int32 = column("1 is Monday, 7 is Sunday.", nullable=False)
-    day_name: str = column("Name of the day.", nullable=False)
-    is_weekend: bool = column("Saturday or Sunday.", nullable=False)
+    date_key: pl.Int32 = column("yyyymmdd.", nullable=False, of=())
+    date: pl.Date = column("The day.", nullable=False, of=())
+    year: pl.Int32 = column("Calendar year.", nullable=False, of=())
+    quarter: pl.Int32 = column("Calendar quarter, 1 to 4.", nullable=False, of=())
+    month: pl.Int32 = column("Month, 1 to 12.", nullable=False, of=())
+    month_name: str = column("Name of the month.", nullable=False, of=())
+    week: pl.Int32 = column("ISO week, 1 to 53.", nullable=False, of=())
+    iso_year: pl.Int32 = column("Year of the ISO week.", nullable=False, of=())
+    day: pl.Int32 = column("Day of the month.", nullable=False, of=())
+    day_of_week: pl.Int32 = column("1 is Monday, 7 is Sunday.", nullable=False, of=())
+    day_name: str = column("Name of the day.", nullable=False, of=())
+    is_weekend: bool = column("Saturday or Sunday.", nullable=False, of=())
     fiscal_year: pl.Int32 = column("Retail year.", nullable=False)
     fiscal_quarter: pl.Int32 = column("Quarter of the retail year.", nullable=False)
     fiscal_month: pl.Int32 = column("Month of the retail year, 1 to 12.", nullable=False)
@@ -156,7 +158,7 @@ class FactSales(Model):
 
 
 class FactOrders(Model):
-    """One row per order and day: what its lines add up to. An order with lines of several days has a row for each."""
+    """One row per order and day: what its lines add up to; orders without lines, too, where a source delivers them."""
 
     source_system: str = column("The source.", nullable=False)
     order_id: str = column("The source's own order id.", nullable=False)
@@ -241,7 +243,9 @@ DIM_PRODUCT_PUBLISHED = Contract(
     upstream=("products",),
 )
 
-DIM_DATE = Contract(name="dim_date", layer="gold", model=DimDate, partition_column="date", key=("date",))
+DIM_DATE = Contract(
+    name="dim_date", layer="gold", model=DimDate, partition_column="date", key=("date",), upstream=("calendar",)
+)
 
 FACT_SALES = Contract(
     name="fact_sales",
@@ -274,7 +278,7 @@ FACT_ORDERS = Contract(
     model=FactOrders,
     partition_column="order_date",
     key=("source_system", "order_id"),
-    upstream=("fact_sales",),
+    upstream=("fact_sales", "order_headers"),
     rules=(
         Rule(
             name="order_adds_up",
@@ -291,10 +295,11 @@ FACT_ORDERS = Contract(
             outcome="block",
         ),
         Rule(
-            name="order_has_lines",
+            name="lines_bear_the_order",
             columns=("lines", "distinct_products"),
-            broken=(nw.col("lines") < 1) | (nw.col("distinct_products") > nw.col("lines")),
-            says="An order has lines, and no more products than lines.",
+            broken=(nw.col("distinct_products") > nw.col("lines"))
+            | ((nw.col("lines") == 0) & ((nw.col("gross") != 0) | (nw.col("refunds") != 0))),
+            says="An order has no more products than lines, and without lines no amount.",
             outcome="block",
         ),
     ),

@@ -6,7 +6,9 @@ from datetime import date
 import dagster as dg
 import narwhals as nw
 
+from retail_platform.components.lineage import table_lineage
 from retail_platform.components.tables import Transform, table_asset
+from retail_platform.contracts.contract import Contract
 from retail_platform.contracts.gold import DIM_DATE, FACT_ORDERS, FACT_PAYMENTS, FACT_SALES
 from retail_platform.contracts.silver import ENTITIES
 from retail_platform.platform import Platform, assembled_platform
@@ -28,6 +30,12 @@ def gold() -> dg.Definitions:
             for table in spec.tables_of(entity)
         }
 
+    def table(contract: Contract, inputs: Mapping[str, dg.AssetKey], transform: Transform) -> dg.AssetsDefinition:
+        lineage = table_lineage(contract, sources)
+        return table_asset(
+            contract, inputs=inputs, transform=transform, start=settings.start_date, group="gold", lineage=lineage
+        )
+
     dimensions = [
         table_asset(
             dimension.members,
@@ -36,24 +44,27 @@ def gold() -> dg.Definitions:
             start=settings.start_date,
             group="gold",
             unique=[dimension.version_key],
+            lineage=table_lineage(dimension.members, sources),
         )
         for dimension in DIMENSIONS
     ]
-    days = table_asset(DIM_DATE, inputs={}, transform=_describe, start=settings.start_date, group="gold")
-    sales = table_asset(
-        FACT_SALES, inputs=of_all_sources("orders"), transform=_sales, start=settings.start_date, group="gold"
-    )
-    orders = table_asset(
-        FACT_ORDERS,
-        inputs={"sales": dg.AssetKey(["gold", FACT_SALES.name])},
-        transform=_orders,
+    days = table_asset(
+        DIM_DATE,
+        inputs={},
+        # Calendars are delivered once for years: they are read whole.
+        deps=of_all_sources("calendar").values(),
+        transform=_describe,
         start=settings.start_date,
         group="gold",
+        lineage=table_lineage(DIM_DATE, sources),
     )
-    payments = table_asset(
-        FACT_PAYMENTS, inputs=of_all_sources("payments"), transform=_payments, start=settings.start_date, group="gold"
-    )
-    return dg.Definitions(assets=[*dimensions, days, sales, orders, payments])
+    sales = {"sales": dg.AssetKey(["gold", FACT_SALES.name])}
+    facts = [
+        table(FACT_SALES, of_all_sources("orders"), _sales),
+        table(FACT_ORDERS, sales | of_all_sources("order_headers"), _orders),
+        table(FACT_PAYMENTS, of_all_sources("payments"), _payments),
+    ]
+    return dg.Definitions(assets=[*dimensions, days, *facts])
 
 
 def _members_of(dimension: Dimension) -> Transform:
@@ -73,7 +84,13 @@ def _sales(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[da
 
 
 def _orders(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
-    return fact_orders(frames["sales"], large_order_amount=platform.settings.large_order_amount, engine=platform.engine)
+    headers = {name: frame for name, frame in frames.items() if name != "sales"}
+    return fact_orders(
+        frames["sales"],
+        _union(headers, "order_headers"),
+        large_order_amount=platform.settings.large_order_amount,
+        engine=platform.engine,
+    )
 
 
 def _payments(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001

@@ -6,6 +6,7 @@ from datetime import date
 import dagster as dg
 import narwhals as nw
 
+from retail_platform.components.lineage import table_lineage
 from retail_platform.components.snapshots import Past, Take, snapshot_asset
 from retail_platform.components.tables import table_asset
 from retail_platform.contracts.marts import DAILY_SALES, PAYMENT_SUMMARY, SNAPSHOT_MARTS
@@ -26,11 +27,13 @@ from retail_platform.transforms.sales_marts import (
 @dg.definitions
 def marts() -> dg.Definitions:
     """The daily marts, and the snapshots."""
-    start = assembled_platform().settings.start_date
+    platform = assembled_platform()
+    start, sources = platform.settings.start_date, platform.sources
     daily = table_asset(
         DAILY_SALES,
         inputs={"sales": dg.AssetKey(["gold", "fact_sales"])},
         transform=_daily_sales,
+        lineage=table_lineage(DAILY_SALES, sources),
         start=start,
         group="marts",
     )
@@ -38,10 +41,14 @@ def marts() -> dg.Definitions:
         PAYMENT_SUMMARY,
         inputs={"payments": dg.AssetKey(["gold", "fact_payments"])},
         transform=_payment_summary,
+        lineage=table_lineage(PAYMENT_SUMMARY, sources),
         start=start,
         group="marts",
     )
-    snapshots = [snapshot_asset(SNAPSHOT_MARTS[name], take, start=start) for name, take in SNAPSHOTS_TAKEN.items()]
+    snapshots = [
+        snapshot_asset(contract, SNAPSHOTS_TAKEN[name], start=start, lineage=table_lineage(contract, sources))
+        for name, contract in SNAPSHOT_MARTS.items()
+    ]
     return dg.Definitions(assets=[daily, payments, *snapshots])
 
 

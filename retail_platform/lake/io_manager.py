@@ -20,6 +20,8 @@ from dagster_duckdb_pandas import DuckDBPandasTypeHandler
 from retail_platform.instance.output_days import describe_output_days, narrow_output_days
 from retail_platform.lake.parquet import FileRows, LakeTable
 
+_LINEAGE = "dagster/column_lineage"
+
 Frame = pl.DataFrame | pl.LazyFrame | nw.DataFrame[Any] | nw.LazyFrame | pd.DataFrame
 
 
@@ -67,7 +69,13 @@ class LakeIOManager(dg.IOManager):
                 for batch in obj:
                     table.write_files(batch)
         counts = table.row_counts(written)
-        describe_output_days(context, {str(day): {"dagster/partition_row_count": rows} for day, rows in counts.items()})
+        described: dict[str, dict[str, Any]] = {
+            str(day): {"dagster/partition_row_count": rows} for day, rows in counts.items()
+        }
+        if described and (lineage := context.definition_metadata.get(_LINEAGE)):
+            # The catalog shows that of the newest materialization; on every day of a range it would fill the event log.
+            described[max(described)][_LINEAGE] = lineage
+        describe_output_days(context, described)
         context.add_output_metadata({"dagster/row_count": sum(counts.values()), "path": str(table.root)})
         narrow_output_days(context, [str(day) for day in written])
 

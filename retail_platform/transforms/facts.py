@@ -40,11 +40,14 @@ def fact_sales(orders: nw.LazyFrame, *, restocking_fee_rate: Decimal, engine: En
     return FACT_SALES.cast(lines.with_columns((nw.col("total_amount") + nw.col("restocking_fee")).alias("net_amount")))
 
 
-def fact_orders(sales: nw.LazyFrame, *, large_order_amount: Decimal, engine: Engine) -> nw.LazyFrame:
-    """Order headers from the sales facts of the same days.
+def fact_orders(
+    sales: nw.LazyFrame, headers: nw.LazyFrame, *, large_order_amount: Decimal, engine: Engine
+) -> nw.LazyFrame:
+    """Order headers from the sales facts of the same days, and orders without any line.
 
     Args:
         sales: Contract `fact_sales`.
+        headers: Silver order headers (contract `order_headers`), where sources deliver them apart from the lines.
         large_order_amount: An order of this total or more is large.
         engine: What hashes the keys.
 
@@ -73,11 +76,27 @@ def fact_orders(sales: nw.LazyFrame, *, large_order_amount: Decimal, engine: Eng
     said = ("date_key", "customer_key", "customer_id", "currency", "payment_method", "territory", "region", "deal_size")
     first = sales.unique(_ORDER, keep="first", order_by=["line_number"]).select(*_ORDER, *said)
     orders = engine.hash_keys(orders.join(first, on=_ORDER, how="left"), {"order_key": ["source_system", "order_id"]})
-    return FACT_ORDERS.cast(
+    with_lines = FACT_ORDERS.cast(
         orders.with_columns(
             (nw.col("gross") - nw.col("refunds") + nw.col("fees")).alias("net"),
             (amount >= nw.lit(large_order_amount)).alias("is_large_order"),
             nw.col("status_rank").replace_strict(ranks, statuses, return_dtype=nw.String).alias("status"),
+        )
+    )
+    without = _without_lines(headers.join(sales.select(_ORDER), on=_ORDER, how="anti"), engine)
+    return nw.concat([with_lines, without], how="vertical")
+
+
+def _without_lines(headers: nw.LazyFrame, engine: Engine) -> nw.LazyFrame:
+    keys = {"order_key": ["source_system", "order_id"], "customer_key": ["source_system", "customer_id"]}
+    amounts = ("gross", "refunds", "fees", "net", "total_amount", "discount_amount", "freight_amount")
+    return FACT_ORDERS.cast(
+        engine.hash_keys(headers, keys).with_columns(
+            date_key(nw.col("order_date")).alias("date_key"),
+            _known("customer_key", "customer_id"),
+            *(nw.lit(0).alias(name) for name in ("lines", "units", "distinct_products")),
+            *(nw.lit(NOTHING).alias(name) for name in amounts),
+            nw.lit(value=False).alias("is_large_order"),
         )
     )
 

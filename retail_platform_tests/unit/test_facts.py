@@ -1,5 +1,6 @@
 """Facts: what order lines and payments say, with durable keys, and nothing that another table could change."""
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from retail_platform.contracts.gold import FACT_ORDERS, FACT_PAYMENTS, FACT_SALES
-from retail_platform.contracts.silver import ORDERS, PAYMENTS
+from retail_platform.contracts.silver import ORDER_HEADERS, ORDERS, PAYMENTS
 from retail_platform.transforms.facts import fact_orders, fact_payments, fact_sales
 from retail_platform_tests.unit.frames import ENGINE, collect, frame, june, key_of, silver
 
@@ -33,9 +34,10 @@ def facts(*lines: dict[str, Any], fee: str = "0.10") -> pl.DataFrame:
     return collect(fact_sales(orders, restocking_fee_rate=Decimal(fee), engine=ENGINE))
 
 
-def headers(*lines: dict[str, Any], large: str = "5000") -> pl.DataFrame:
+def headers(*lines: dict[str, Any], large: str = "5000", delivered: Sequence[dict[str, Any]] = ()) -> pl.DataFrame:
     sales = facts(*lines).lazy()
-    orders = fact_orders(nw.from_native(sales), large_order_amount=Decimal(large), engine=ENGINE)
+    apart = silver(ORDER_HEADERS, delivered)
+    orders = fact_orders(nw.from_native(sales), apart, large_order_amount=Decimal(large), engine=ENGINE)
     return FACT_ORDERS.validate(collect(orders).sort("order_date", "order_id"))
 
 
@@ -154,6 +156,15 @@ def test_lines_of_another_day_or_source_are_another_header():
         ("other", june(1), 1),
         ("shop", june(1), 1),
         ("shop", june(2), 1),
+    ]
+
+
+def test_an_order_without_lines_is_an_order_of_nothing():
+    said = {"order_date": june(1), "currency": "USD", "status": "Cancelled", "customer_id": "C2"}
+    found = headers({}, delivered=[said | {"order_id": "O1"}, said | {"order_id": "O2"}])
+    assert found.select("order_id", "lines", "total_amount", "status", "customer_key", "order_key").rows() == [
+        ("O1", 1, Decimal("20.00"), "Completed", key_of("shop", "C1"), key_of("shop", "O1")),
+        ("O2", 0, Decimal("0.00"), "Cancelled", key_of("shop", "C2"), key_of("shop", "O2")),
     ]
 
 
