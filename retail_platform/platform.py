@@ -133,7 +133,9 @@ class Platform:
     def silver_tables(self, entity: str) -> list[LakeTable]:
         """The silver tables of an entity, of all sources that have it."""
         return [
-            self.table(["silver", name, table]) for name, spec in self.sources.items() for table in spec.tables_of(entity)
+            self.table(["silver", name, table])
+            for name, spec in self.sources.items()
+            for table in spec.tables_of(entity)
         ]
 
 

@@ -1,6 +1,6 @@
 """Which of a sales line's three numbers can be believed: the rules of erp_crm, which a declaration cannot say.
 
-A line says sales, quantity and price, and one of them may be missing, zero, of the wrong sign, or contradict the others.
+A line says sales, quantity and price; each may be missing, zero, of the wrong sign, or contradict the others.
 """
 
 import narwhals as nw
