@@ -399,32 +399,34 @@ class SourceSpec(Spec):
         found = [entity.feed for entity in self.entities.values() if entity.header and entity.header.feed == feed]
         return list(dict.fromkeys(found))
 
-    def feed_users(self, feed: str) -> list[tuple[str, LookupSpec]]:
-        """The feeds whose rows hold keys of `feed`, by which entities look values up, with the lookup."""
-        return [
-            (entity.header.feed if entity.header and lookup.of_header else entity.feed, lookup)
-            for entity in self.entities.values()
-            for lookup in entity.lookups.values()
-            if lookup.feed == feed
-        ]
+    def feed_users(self, feed: str) -> dict[str, list[str]]:
+        """The feeds whose rows hold keys by which entities look values up in `feed`, with the names of those keys."""
+        named = {user: [name for name in self.lookup_columns(user) if _looked_up(name) == feed] for user in self.feeds}
+        return {user: names for user, names in named.items() if names}
 
     def lookup_columns(self, feed: str) -> dict[str, ColumnSpec]:
-        """For a driving feed or header: its columns that hold keys of lookup feeds, by lookup feed."""
-        of_rows = {
-            lookup.feed: lookup.by
-            for entity in self.entities.values()
-            if entity.feed == feed
-            for lookup in entity.lookups.values()
-            if not lookup.of_header
-        }
-        of_headers = {
-            lookup.feed: lookup.by.within(HEADER)
-            for entity in self.entities.values()
-            if entity.header and entity.header.feed == feed
-            for lookup in entity.lookups.values()
-            if lookup.of_header
-        }
-        return of_rows | of_headers
+        """For a driving feed or header: its columns that hold keys of lookup feeds.
+
+        The name is the lookup feed's; where several columns hold keys of one feed, further ones are `feed#2` and so on.
+        """
+        found: dict[str, ColumnSpec] = {}
+        for lookup_feed, by in self._keys_held(feed):
+            same = [name for name in found if _looked_up(name) == lookup_feed]
+            if by not in [found[name] for name in same]:
+                found[f"{lookup_feed}#{len(same) + 1}" if same else lookup_feed] = by
+        return found
+
+    def _keys_held(self, feed: str) -> Iterator[tuple[str, ColumnSpec]]:
+        for entity in self.entities.values():
+            for lookup in entity.lookups.values():
+                if entity.feed == feed and not lookup.of_header:
+                    yield lookup.feed, lookup.by
+                if entity.header and entity.header.feed == feed and lookup.of_header:
+                    yield lookup.feed, lookup.by.within(HEADER)
+
+
+def _looked_up(name: str) -> str:
+    return name.partition("#")[0]
 
 
 def _check_key(where: str, parts: Sequence[ColumnSpec], allowed: Sequence[str]) -> None:

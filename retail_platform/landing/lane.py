@@ -141,13 +141,14 @@ class Lane:
 
     def _days_looking_up(self, feed: str, keys: pl.LazyFrame, drop_dates: set[date]) -> set[date]:
         affected: set[date] = set()
-        for user in dict.fromkeys(user for user, _ in self.spec.feed_users(feed)):
-            changes = self._validity(feed, keys, drop_dates)
-            if self.spec.feeds[user].kind == "undated":
-                headers = self.index(self.header_of(user).feed)
-                affected |= self.index(user).days_using_under(feed, changes, headers)
-            else:
-                affected |= self.index(user).days_using(feed, changes)
+        changes = self._validity(feed, keys, drop_dates)
+        for user, names in self.spec.feed_users(feed).items():
+            index = self.index(user)
+            for name in names:
+                if self.spec.feeds[user].kind == "undated":
+                    affected |= index.days_using_under(name, changes, self.index(self.header_of(user).feed))
+                else:
+                    affected |= index.days_using(name, changes)
         return affected
 
     def _validity(self, feed: str, keys: pl.LazyFrame, drop_dates: set[date]) -> pl.LazyFrame:

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -28,14 +29,15 @@ PATH = "storefront/orders/orders-2024-06-14.csv"
 class Daemon:
     """Evaluates a sensor, and runs what it asks for."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, source: str = "storefront") -> None:
         self.shop = shop
+        self.source = source
         self.cursor: str | None = None
         self.said = ""
 
     def tick(self) -> list[dg.RunRequest]:
         result, self.said = drop_sensor.look_for_drops(
-            self.shop.instance, self.shop.platform, "storefront", cursor=self.cursor
+            self.shop.instance, self.shop.platform, self.source, cursor=self.cursor
         )
         self.cursor = result.cursor
         return list(result.run_requests or [])
@@ -104,6 +106,26 @@ def test_what_the_sensor_loads_is_what_a_load_loads(daemon: Daemon, tmp_path):
         other.load()
         expected = other.tables()
     tables = daemon.shop.tables()
+    assert tables.keys() == expected.keys()
+    for name, frame in expected.items():
+        assert_frame_equal(tables[name], frame)
+
+
+def test_lines_that_come_before_their_headers_end_where_a_load_takes_them(tmp_path: Path):
+    files = scenario.MARKET_FILES | scenario.LATER_MARKET_FILES
+    with Shop(tmp_path / "sensor", sources=("olist",), run_gap_days=0) as shop:
+        daemon = Daemon(shop, "olist")
+        for feeds in (("order_items", "order_payments"), ("orders", "customers")):
+            for path, content in files.items():
+                if path.split("/")[1] in feeds:
+                    shop.deliver(path, content)
+            daemon.settle()
+        tables = shop.tables(["silver", "gold"])
+    with Shop(tmp_path / "load", sources=("olist",)) as other:
+        for path, content in files.items():
+            other.deliver(path, content)
+        assert other.load().errors == []
+        expected = other.tables(["silver", "gold"])
     assert tables.keys() == expected.keys()
     for name, frame in expected.items():
         assert_frame_equal(tables[name], frame)

@@ -187,6 +187,17 @@ def test_lines_find_their_date_in_a_header(file: Path):
     }
 
 
+def test_several_columns_may_hold_keys_of_one_lookup(file: Path):
+    other = "        whose: {feed: customers, by: day, take: [name]}\n      columns:\n        order_id"
+    file.write_text(GOOD.replace("      columns:\n        order_id", other, 1), encoding="utf-8")
+    spec = read_source(file, words=WORDS)
+    assert {name: by.column for name, by in spec.lookup_columns("orders").items()} == {
+        "customers": "customer",
+        "customers#2": "day",
+    }
+    assert spec.feed_users("customers") == {"orders": ["customers", "customers#2"]}
+
+
 @pytest.mark.parametrize(("right", "wrong", "where", "allowed"), LINE_MISTAKES)
 def test_a_mistake_about_headers_is_told(file: Path, right: str, wrong: str, where: str, allowed: str):
     assert right in LINED
