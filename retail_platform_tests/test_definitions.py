@@ -132,6 +132,7 @@ CHECKS: dict[str, set[str]] = {
         *("customer_key_found", "customer_delivered", "customer_key_not_shared"),
         *("product_key_found", "product_delivered", "product_key_not_shared"),
         *("order_not_before_signup", "amount_not_outlying"),
+        *("order_agrees_with_lines", "order_key_not_shared", "payment_order_found"),
     },
 }
 """Asset -> its checks."""
@@ -233,6 +234,7 @@ def test_an_asset_is_daily_and_a_range_of_days_is_one_run(nodes: dict[str, BaseA
 @pytest.mark.parametrize("name", CHECKS)
 def test_an_asset_says_what_it_holds(nodes: dict[str, BaseAssetNode], name: str):
     assert len(nodes[name].description or "") > 20
+    assert nodes[name].owners == ["team:retail-data"]
     if name == "serving/duckdb":
         return
     columns = nodes[name].metadata["dagster/column_schema"].columns

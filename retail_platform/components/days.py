@@ -15,6 +15,9 @@ from retail_platform.serving.duckdb import duckdb_type
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 
+OWNER = "team:retail-data"
+"""Who answers for our tables, as the catalog shows it."""
+
 IO_MANAGER = "io_manager"
 PLATFORM = "platform"
 
@@ -144,4 +147,11 @@ def stored(
     key: dg.AssetKey, *, description: str, kinds: Collection[str], metadata: Mapping[str, Any] | None = None
 ) -> dg.AssetOut:
     """An output that the lake's IO manager takes care of."""
-    return dg.AssetOut(key=key, description=description, metadata=metadata, io_manager_key=IO_MANAGER, kinds=set(kinds))
+    return dg.AssetOut(
+        key=key,
+        description=description,
+        metadata=metadata,
+        io_manager_key=IO_MANAGER,
+        kinds=set(kinds),
+        owners=[OWNER],
+    )

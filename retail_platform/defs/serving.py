@@ -67,8 +67,10 @@ def _results(platform: Platform, days: list[date]) -> list[DayResult]:
     with platform.warehouse.connect() as con:
         total = count_facts(con, first=days[0], last=days[-1])
         for check in GOLD_CHECKS:
-            failed = count_failures(con, check, first=days[0], last=days[-1])
-            results += CHECKS[check.name].results(KEY, days, failed=failed, total=total)
+            failed = count_failures(
+                con, check, first=days[0], last=days[-1], deviations=platform.settings.outlier_deviations
+            )
+            results += CHECKS[check.name].results(KEY, days, failed=failed, total=total[check.facts])
     return results
 
 

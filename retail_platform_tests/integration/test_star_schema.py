@@ -1,8 +1,13 @@
 """Gold as it is published: order headers, payments, and the views that join them."""
 
+from datetime import date
 from decimal import Decimal
 
+import duckdb
+
+from retail_platform.serving.gold_checks import ORDER_AGREES, ORDER_KEY_NOT_SHARED, OUTLIER, count_failures
 from retail_platform_tests import scenario
+from retail_platform_tests.scenario import orders
 from retail_platform_tests.shop import Shop
 
 PAYMENTS = """\
@@ -35,3 +40,46 @@ def test_orders_and_what_was_paid_for_them(shop: Shop):
     headers = "SELECT count(*), sum(lines), sum(net) FROM gold.fact_orders"
     lines = "SELECT count(DISTINCT order_id), count(*), sum(net_amount) FROM gold.fact_sales"
     assert shop.rows(headers) == shop.rows(lines)
+
+
+def test_checks_on_what_is_published_can_fail(shop: Shop):
+    for path, content in scenario.FILES.items():
+        shop.deliver(path, content)
+    shop.deliver("storefront/payments/payments-2024-06-04.csv", PAYMENTS)
+    shop.load()
+    first, second = date(2024, 6, 1), date(2024, 6, 2)
+    passed = {day: day != second for day in shop.checks("payment_order_found")}
+    assert shop.checks("payment_order_found") == passed
+    assert all(shop.checks("order_agrees_with_lines").values())
+    with duckdb.connect() as con:
+        con.sql(f"ATTACH '{shop.platform.warehouse.path}' AS published (READ_ONLY); CREATE SCHEMA gold")
+        for table in ("fact_sales", "fact_orders"):
+            con.sql(f"CREATE TABLE gold.{table} AS FROM published.gold.{table}")
+        con.sql("UPDATE gold.fact_orders SET total_amount = total_amount + 1 WHERE order_id = 'O2'")
+        con.sql("DELETE FROM gold.fact_orders WHERE order_id = 'O4'")
+        con.sql("UPDATE gold.fact_orders SET order_key = 1 WHERE order_id IN ('O1', 'O5')")
+        found = {
+            check.name: count_failures(con, check, first=first, last=second, deviations=6)
+            for check in (ORDER_AGREES, ORDER_KEY_NOT_SHARED)
+        }
+    assert found == {
+        "order_agrees_with_lines": {first: 1, second: 1},
+        "order_key_not_shared": {first: 1, second: 1},
+    }
+
+
+def test_how_far_out_an_outlier_lies_is_a_setting(shop: Shop):
+    lines = (f"B{one},2024-06-01,C1,P1,{one},Completed,Card," for one in (1, 2, 3, 9))
+    shop.deliver("storefront/orders/orders-2024-06-04.csv", orders(*lines))
+    shop.deliver("storefront/products/products-2024-05-31.csv", scenario.PRODUCTS)
+    shop.load()
+    day = date(2024, 6, 1)
+    # 10, 20, 30 and 90: the median is 25, the median distance from it 10.
+    with shop.platform.warehouse.connect() as con:
+        counted = [count_failures(con, OUTLIER, first=day, last=day, deviations=most) for most in (6, 4)]
+    assert counted == [{}, {day: 1}]
+    assert shop.checks("amount_not_outlying")[day]
+    with Shop(shop.settings.root, outlier_deviations=4) as strict:
+        strict.deliver("storefront/orders/orders-2024-06-05.csv", orders("B5,2024-06-01,C1,P2,1,Completed,Card,"))
+        strict.load()
+        assert not strict.checks("amount_not_outlying")[day]
