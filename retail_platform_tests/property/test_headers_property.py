@@ -17,8 +17,9 @@ from retail_platform.lake.parquet import each_day
 from retail_platform.landing.bronze import bronze_batches
 from retail_platform.landing.drops import scan
 from retail_platform.landing.planning import Days, to_ranges
-from retail_platform.landing.refining import refine_days
-from retail_platform.platform import QUARANTINE_SUFFIX
+from retail_platform.landing.refining import derive_days, refine_days
+from retail_platform.platform import QUARANTINE_SUFFIX, Platform
+from retail_platform.source_spec import SourceSpec
 from retail_platform_tests.scenario import (
     LATER_MARKET_FILES,
     MARKET_FILES,
@@ -30,7 +31,6 @@ from retail_platform_tests.shop import TECHNICAL, Shop
 
 FILES = MARKET_FILES | LATER_MARKET_FILES
 SOURCE = "olist"
-ENTITIES = ("customers", "order_headers", "orders", "payments")
 
 Step = Callable[[], None]
 
@@ -51,12 +51,13 @@ class Lanes:
         self.shop = shop
         self.chance = chance
         self.lane = shop.platform.lanes[SOURCE]
+        self.entities = entities_of(shop)
 
     def run_for(self, days: Days) -> Run:
         """A run for these days; its bronze tables, and then its silver ones, come in any order."""
         feeds = [feed for feed in self.lane.spec.feeds if not feed.startswith("product")]
         bronze = [self._bronze(feed, days) for feed in self.chance.sample(feeds, len(feeds))]
-        silver = [self._silver(entity, days) for entity in self.chance.sample(ENTITIES, len(ENTITIES))]
+        silver = [self._silver(entity, days) for entity in self.chance.sample(self.entities, len(self.entities))]
         return Run(days=days, ticket=self.shop.platform.ledger.last_ticket(), steps=[*bronze, *silver])
 
     def work_off(self) -> None:
@@ -88,7 +89,12 @@ class Lanes:
     def _silver(self, entity: str, days: Days) -> Step:
         def step() -> None:
             platform, every = self.shop.platform, list(each_day(*days))
-            filed = self.lane.bronze(self.lane.spec.entities[entity].feed).scan(every)
+            declared = self.lane.spec.entities[entity]
+            filed = self.lane.bronze(declared.feed).scan(every)
+            if declared.derived:
+                members = derive_days(self.lane, entity, filed, every, platform.engine)
+                platform.table(["silver", SOURCE, entity]).write_days(members, every)
+                return
             refined = refine_days(self.lane, entity, filed, every, platform.engine)
             assert refined.blocked == {}
             platform.table(["silver", SOURCE, entity + QUARANTINE_SUFFIX]).write_days(refined.quarantine, every)
@@ -98,10 +104,15 @@ class Lanes:
         return step
 
 
+def entities_of(shop: Shop) -> list[str]:
+    """The entities that are computed; olist's products have nothing to do with headers."""
+    return [name for name in shop.platform.sources[SOURCE].entities if name != "products"]
+
+
 def tables(shop: Shop) -> Mapping[str, pl.DataFrame]:
     """Silver, quarantine and books; days without rows left out."""
     found = {}
-    for entity in ENTITIES:
+    for entity in entities_of(shop):
         for name in (entity, entity + QUARANTINE_SUFFIX):
             frame = shop.platform.table(["silver", SOURCE, name]).scan().collect()
             found[name] = frame.select(pl.all().exclude(*TECHNICAL)).sort("_source_file", "_row_number")
@@ -118,10 +129,13 @@ def arrive(
     seed: int,
     *,
     line_key: Sequence[str] = ("order_id", "order_item_id"),
+    spec: SourceSpec | None = None,
 ) -> Mapping[str, pl.DataFrame]:
-    """The tables after these portions arrived one after the other."""
+    """The tables after these portions arrived one after the other; `spec` is declared in the place of olist."""
     feeds = {"olist/order_items": {"key": line_key}}
     with Shop(root, feeds=feeds, sources=(SOURCE,), settle_seconds=0, rewrite_hold_share=1) as shop:
+        if spec is not None:
+            shop.platform = Platform(settings=shop.settings, sources={SOURCE: spec})
         lanes = Lanes(shop, random.Random(seed))
         for hour, portion in enumerate(portions):
             for path, content in portion.items():
@@ -131,13 +145,13 @@ def arrive(
         return tables(shop)
 
 
-def portions(seed: int) -> Iterator[Mapping[str, str]]:
+def portions(seed: int, files: Mapping[str, str] = FILES) -> Iterator[Mapping[str, str]]:
     """The files in random order, cut into portions."""
     chance = random.Random(seed)
-    paths = chance.sample(list(FILES), len(FILES))
+    paths = chance.sample(list(files), len(files))
     while paths:
         some = chance.randint(1, 4)
-        yield {path: FILES[path] for path in paths[:some]}
+        yield {path: files[path] for path in paths[:some]}
         paths = paths[some:]
 
 
@@ -269,6 +283,74 @@ def test_a_line_that_a_rewritten_file_gives_to_another_order_leaves_the_first(tm
     assert found["orders"].select("order_id", "line_number", "order_date").rows() == [("B", 7, june(2))]
     books = found["books"].filter(pl.col("entity") == "orders").select("day", pl.col("^.*_rows$"))
     assert books.rows() == [(june(2), 1, 1, 0, 0)]
+
+
+OWN = SourceSpec.model_validate(
+    {
+        "currency": "EUR",
+        "feeds": {
+            "heads": {
+                "kind": "transactional",
+                "columns": ["no", "day", "buyer"],
+                "key": ["no"],
+                "date": {"column": "day", "formats": ["%d.%m.%Y"]},
+            },
+            # Lines have no number: a later file gives all lines of an order anew.
+            "lines": {"kind": "undated", "columns": ["no", "article", "pieces"], "key": ["no"], "rows_per_key": "many"},
+            "prices": {"kind": "master", "columns": ["article", "price"], "key": ["article"]},
+        },
+        "entities": {
+            "orders": {
+                "feed": "lines",
+                "header": {"feed": "heads", "by": "no", "take": ["day", "buyer"]},
+                "lookups": {"list": {"feed": "prices", "by": "article", "take": ["price"]}},
+                "columns": {
+                    "order_id": "no",
+                    "line_number": "_line_number",
+                    "order_date": "header.day",
+                    "customer_id": "header.buyer",
+                    "product_id": "article",
+                    "quantity": "pieces",
+                    "unit_price": "list.price",
+                },
+            },
+            "customers": {
+                "feed": "lines",
+                "derived": "latest",
+                "header": {"feed": "heads", "by": "no", "take": ["buyer"]},
+                "columns": {"customer_id": "header.buyer"},
+            },
+        },
+    }
+)
+OWN_FILES = {
+    "olist/heads/heads-2024-06-03.csv": "no;day;buyer\nA;01.06.2024;ann\nB;02.06.2024;bob\nD;04.06.2024;ann\n",
+    "olist/heads/heads-2024-06-05.csv": "no;day;buyer\nA;03.06.2024;ann\n",
+    "olist/lines/lines-2024-06-03.csv": "no;article;pieces\nA;X;2\nA;X;2\nB;X;1\nB;Y;1\nB;X;1\nC;Y;1\nD;Z;1\n",
+    "olist/lines/lines-2024-06-06.csv": "no;article;pieces\nA;X;3\n",
+    "olist/prices/prices-2024-05-31.csv": "article;price\nX;10.00\n",
+    "olist/prices/prices-2024-06-03.csv": "article;price\nX;12.00\nY;5.00\n",
+}
+"""A shop whose lines have neither date nor number nor price."""
+
+
+@pytest.mark.parametrize("seed", range(200, 208))
+def test_lines_without_date_number_and_price_find_them_in_any_order(tmp_path: Path, seed: int):
+    found = arrive(tmp_path / "shop", list(portions(seed, OWN_FILES)), seed, spec=OWN)
+    lines = found["orders"].select("order_id", "line_number", "order_date", "customer_id", "product_id", "quantity")
+    prices = found["orders"]["unit_price"].cast(pl.Decimal(18, 2)).cast(pl.String).alias("price")
+    assert sorted(lines.with_columns(prices).rows()) == [
+        ("A", 1, june(3), "ann", "X", 3, "12.00"),
+        ("B", 1, june(2), "bob", "X", 1, "10.00"),
+        ("B", 2, june(2), "bob", "Y", 1, "5.00"),
+        ("B", 3, june(2), "bob", "X", 1, "10.00"),
+    ]
+    aside = found["orders_quarantine"].select("partition_date", "reasons")
+    assert sorted(aside.rows()) == [(june(3), ["header_missing"]), (june(4), ["unit_price_unreadable"])]
+    books = found["books"].select("day", pl.col("^.*_rows$"))
+    assert books.rows() == [(june(2), 3, 3, 0, 0), (june(3), 4, 1, 1, 2), (june(4), 1, 0, 1, 0)]
+    buyers = found["customers"].select("drop_date", "customer_id", "occurrences")
+    assert sorted(buyers.rows()) == [(june(2), "bob", 3), (june(3), "ann", 1), (june(4), "ann", 1)]
 
 
 @pytest.mark.slow
