@@ -27,9 +27,10 @@ OnStep = Callable[[str, Days, dg.DagsterEvent], None]
 
 @dataclass(kw_only=True)
 class LoadReport:
-    """What a load did: its runs, the days it computed, and what went wrong."""
+    """What a load did: its runs, those that took snapshots after them, the days it computed, and what went wrong."""
 
     runs: int = 0
+    snapshot_runs: int = 0
     ranges: dict[str, list[Days]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
@@ -127,6 +128,9 @@ class Loader:
             asset_selection=assets,
             on_event=lambda event: self.on_step(job, days, event),
         )
-        report.runs += 1
+        if job == SNAPSHOTS:
+            report.snapshot_runs += 1
+        else:
+            report.runs += 1
         report.errors += [f"{job} {spoken(days)}: {error}" for error in result.errors]
         return result.success

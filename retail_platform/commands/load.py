@@ -43,7 +43,8 @@ def load(out: Console, err: Console, *, source: str | None, first: date | None, 
         out.print(f"Nothing to do: {new} new files, and all {len(sources)} sources are up to date ({seconds:.1f} s).")
     else:
         _tell_days(landing, report, out)
-        out.print(f"Loaded {new} new files in {report.runs} runs and {seconds:.1f} s.")
+        snapshots = f" and {report.snapshot_runs} for snapshots" if report.snapshot_runs else ""
+        out.print(f"Loaded {new} new files in {report.runs} runs{snapshots}, {seconds:.1f} s.")
         out.print(f"The answers are in {landing.settings.warehouse_dir / 'retail.duckdb'}", markup=False)
     return 1 if undone else 0
 

@@ -13,6 +13,8 @@ from polars.testing import assert_frame_equal
 from retail_platform.components import drop_sensor, source
 from retail_platform.components.days import PUBLISH
 from retail_platform.components.publish_sensor import publish_what_is_not
+from retail_platform.components.snapshot_sensor import refresh_snapshots
+from retail_platform.components.snapshots import SNAPSHOTS
 from retail_platform.defs.jobs import WAREHOUSE
 from retail_platform.instance.headless import HeadlessResult, run_range
 from retail_platform.instance.run_history import partition_range
@@ -55,6 +57,14 @@ class Daemon:
             end_day=days[1],
             tags=kept,
         )
+
+    def take_snapshots(self) -> None:
+        """What the sensor of the snapshots asks for once the facts are there."""
+        result = refresh_snapshots(self.shop.instance, self.shop.platform, cursor=None)
+        for request in result.run_requests or []:
+            days = partition_range(request.tags)
+            assert days is not None
+            run_range(self.shop.definitions, SNAPSHOTS, instance=self.shop.instance, start_day=days[0], end_day=days[1])
 
     def settle(self, *, rounds: int = 10) -> list[str]:
         """Tick and run until nothing is asked for; the days that were run."""
@@ -101,6 +111,7 @@ def failing_on(day: date) -> Callable[..., object]:
 def test_what_the_sensor_loads_is_what_a_load_loads(daemon: Daemon, tmp_path):
     deliver_scenario(daemon.shop)
     daemon.settle()
+    daemon.take_snapshots()
     with Shop(tmp_path / "other") as other:
         deliver_scenario(other)
         other.load()
