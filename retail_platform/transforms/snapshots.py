@@ -52,11 +52,12 @@ def with_as_of(rows: nw.LazyFrame, lines: nw.LazyFrame) -> nw.LazyFrame:
 def described(
     rows: nw.LazyFrame, versions: nw.LazyFrame, *, key: str, day: str, take: Mapping[str, str]
 ) -> nw.LazyFrame:
-    """Add what a dimension says of a member on a day; null where it knows no such member.
+    """Add what a dimension says of a member on a day; null where it says nothing. No row is lost or added.
 
     Args:
         rows: Rows with `key` and a Date column `day`.
-        versions: The published dimension: the versions of a member cover all days, without overlap.
+        versions: The published dimension: no two versions of a member hold on one day. Where a source states validity
+            itself, there may be days without any.
         key: The durable key.
         day: The column with the day.
         take: The dimension's column -> the name it gets.
@@ -64,9 +65,9 @@ def described(
     offered = versions.select(
         key, nw.col("valid_from"), nw.col("valid_to"), *(nw.col(name).alias(new) for name, new in take.items())
     )
-    joined = rows.join(offered, on=key, how="left")
     holds = (nw.col("valid_from") <= nw.col(day)) & (nw.col(day) <= nw.col("valid_to"))
-    return joined.filter(nw.col("valid_from").is_null() | holds).drop("valid_from", "valid_to")
+    held = rows.select(key, day).unique([key, day]).join(offered, on=key, how="inner").filter(holds)
+    return rows.join(held.select(key, day, *take.values()), on=[key, day], how="left")
 
 
 def share_of(name: str, within: Sequence[str]) -> nw.Expr:

@@ -285,6 +285,30 @@ def test_a_line_that_a_rewritten_file_gives_to_another_order_leaves_the_first(tm
     assert books.rows() == [(june(2), 1, 1, 0, 0)]
 
 
+def test_a_line_that_is_rewritten_while_its_first_header_comes_leaves_that_header_s_day(tmp_path: Path):
+    """The header's run takes the line as it was, before the run of the rewritten file takes it away."""
+    headers = {path: content for path, content in MOVING.items() if "/orders/" in path}
+    path = "olist/order_items/items-2024-06-20.csv"
+    feeds = {"olist/order_items": {"key": ["order_item_id"]}}
+    with Shop(tmp_path, feeds=feeds, sources=(SOURCE,), settle_seconds=0, rewrite_hold_share=1) as shop:
+        lanes = Lanes(shop, random.Random(0))
+        shop.deliver(path, market_items("A 7 P1 10.00 0.00"))
+        scan(lanes.lane)
+        lanes.work_off()
+        shop.deliver(path, market_items("B 7 P1 10.00 0.00"), at="2024-07-01T07:00:00")
+        for other, content in headers.items():
+            shop.deliver(other, content)
+        scan(lanes.lane)
+        for run in [lanes.run_for((june(1), june(2))), lanes.run_for((june(20), june(20)))]:
+            for step in run.steps:
+                step()
+            shop.platform.ledger.finish(SOURCE, first=run.days[0], last=run.days[1], ticket=run.ticket)
+        lanes.work_off()
+        found = tables(shop)
+    assert found["orders"].select("order_id", "line_number", "order_date").rows() == [("B", 7, june(2))]
+    assert found["orders_quarantine"].is_empty()
+
+
 OWN = SourceSpec.model_validate(
     {
         "currency": "EUR",

@@ -178,3 +178,13 @@ def test_growth_is_to_the_period_just_before():
     sold = months.sort("period_start")["sales"].cast(pl.Float64).to_list()
     expected = [None, *(now / before - 1 for before, now in pairwise(sold))]
     assert months.sort("period_start")["sales_growth"].to_list() == pytest.approx(expected)
+
+
+def test_a_day_on_which_no_version_holds_loses_no_sale():
+    """A source that states validity itself may leave gaps."""
+    gap = products().filter((pl.col("product_id") != "P1") | (pl.col("valid_from") > date(2024, 1, 1)))
+    lines = history(lazily(sales()), lazily(pl.DataFrame({"snapshot_date": [LAST]})))
+    found = collect(product_family_sales(lines, lazily(gap)))
+    whole = collect(product_family_sales(lines, lazily(products())))
+    assert found["revenue"].sum() == whole["revenue"].sum()
+    assert found["units"].sum() == whole["units"].sum()
