@@ -185,6 +185,8 @@ def assert_agrees(name: str, found: pl.DataFrame, expected: pl.DataFrame) -> Non
     types = {column: found.schema[column] for column in compared}
     key = [column for column in SNAPSHOT_MARTS[name].key if column in compared]
     key += [column for column in ("product_id", "other_product_id", "customer_id") if column in compared]
-    one, other = (frame.select(compared).cast(pl.Schema(types)).sort(key, nulls_last=True) for frame in (found, expected))
+    one, other = (
+        frame.select(compared).cast(pl.Schema(types)).sort(key, nulls_last=True) for frame in (found, expected)
+    )
     assert one.height > 0
     assert_frame_equal(one, other, check_exact=False, abs_tol=1e-9)
