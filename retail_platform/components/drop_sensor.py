@@ -15,7 +15,7 @@ from dagster._core.storage.tags import PRIORITY_TAG
 
 from retail_platform.components.days import DAYS, DROPS, FINISHES, SCANNED, SOURCE, TICKET, Job, job_name, scan_job_name
 from retail_platform.instance.orphans import release_orphans
-from retail_platform.instance.run_history import is_under_way, partition_range, range_tags, why_failed
+from retail_platform.instance.run_history import has_just_failed, is_under_way, partition_range, range_tags, why_failed
 from retail_platform.landing.dispatch import Attempt, Decision, decide
 from retail_platform.landing.drops import ScanReport, glance, hold
 from retail_platform.landing.ledger import DirtyMark
@@ -87,7 +87,7 @@ def look_for_drops(
         report = glance(platform.lanes[source], seen=before.growing, retry_rejected=declared != before.declared)
     said = _said_of_landing(source, report)
     requests = []
-    if report.left:
+    if report.left and not has_just_failed(instance, scan_job_name(source)):
         requests.append(dg.RunRequest(job_name=scan_job_name(source), tags=_PRIORITY))
         said.append("a run reads them")
     elif not report.is_busy:
@@ -98,7 +98,7 @@ def look_for_drops(
         requests += [_request(platform, source, days, marks, ticket) for days in decision.requests]
         said += _said_of_days(decision)
         # Only what was looked at with this declaration need not be looked at again.
-        before.declared = declared
+        before.declared = before.declared if report.left else declared
     after = _Cursor(growing=report.growing, declared=before.declared)
     message = "; ".join(said)
     result = dg.SensorResult(run_requests=requests, skip_reason=None if requests else message, cursor=after.write())

@@ -4,21 +4,20 @@ Every publish says up to which event of Dagster's log it knew the lake. What was
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
 import dagster as dg
 from dagster._core.storage.dagster_run import DagsterRun
 
 from retail_platform.components.days import DAYS, FINISHES, PUBLISH, Job
 from retail_platform.instance.orphans import release_orphans
-from retail_platform.instance.run_history import is_under_way, partition_range, range_tags
+from retail_platform.instance.run_history import has_just_failed, is_under_way, partition_range, range_tags
 from retail_platform.landing.planning import Days, spoken
 from retail_platform.platform import Platform
 
 POSITION = "event_log_position"
 """Metadata of a materialization of the warehouse: the newest materialization in the event log when it began."""
 _TICK_SECONDS = 2
-_REST_AFTER_FAILURE = timedelta(minutes=1)
 
 
 def publish_sensor(warehouse: dg.AssetKey, job: Job) -> dg.SensorDefinition:
@@ -66,7 +65,7 @@ def publish_what_is_not(
     runs = [run for run in runs if run.is_success or FINISHES not in run.tags]
     if not runs:
         return dg.SkipReason("What is not published belongs to a failed run, which will be tried again.")
-    if _failed_lately(instance):
+    if has_just_failed(instance, PUBLISH):
         return dg.SkipReason("The last publish has just failed; the next is in a minute.")
     days = _days_of(runs, platform)
     names = ", ".join(sorted(key.to_user_string() for key in later))
@@ -95,14 +94,6 @@ def _runs_of(instance: dg.DagsterInstance, keys: set[dg.AssetKey]) -> list[Dagst
     records = instance.get_asset_records(sorted(keys))
     run_ids = {record.asset_entry.last_run_id for record in records if record.asset_entry.last_run_id}
     return list(instance.get_runs(dg.RunsFilter(run_ids=sorted(run_ids))))
-
-
-def _failed_lately(instance: dg.DagsterInstance) -> bool:
-    for record in instance.get_run_records(dg.RunsFilter(job_name=PUBLISH), limit=1):
-        run = record.dagster_run
-        since = datetime.now(UTC) - datetime.fromtimestamp(record.end_time or 0, UTC)
-        return run.is_finished and not run.is_success and since < _REST_AFTER_FAILURE
-    return False
 
 
 def _days_of(runs: Sequence[DagsterRun], platform: Platform) -> Days:

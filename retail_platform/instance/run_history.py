@@ -1,6 +1,7 @@
 """What past runs were about, and why they failed."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.storage.tags import (
@@ -9,6 +10,8 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 from dagster._utils.error import SerializableErrorInfo
+
+_REST_AFTER_FAILURE = timedelta(minutes=1)
 
 UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,
@@ -38,6 +41,15 @@ def partition_range(tags: Mapping[str, str]) -> tuple[str, str] | None:
 def is_under_way(instance: dg.DagsterInstance, job_name: str) -> bool:
     """Whether a run of the job waits or runs."""
     return instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=list(UNFINISHED))) > 0
+
+
+def has_just_failed(instance: dg.DagsterInstance, job_name: str) -> bool:
+    """Whether the newest run of the job failed less than a minute ago: another one would most likely fail as well."""
+    for record in instance.get_run_records(dg.RunsFilter(job_name=job_name), limit=1):
+        run = record.dagster_run
+        since = datetime.now(UTC) - datetime.fromtimestamp(record.end_time or 0, UTC)
+        return run.is_finished and not run.is_success and since < _REST_AFTER_FAILURE
+    return False
 
 
 def errors_of(event: dg.DagsterEvent) -> list[str]:

@@ -196,6 +196,18 @@ def test_too_many_files_for_a_tick_are_read_by_a_run(daemon: Daemon):
     assert [request.tags["retail/drops"][-11:] for request in daemon.tick()] == ["and 26 more"]
 
 
+def test_a_failing_scan_does_not_keep_loaded_files_waiting(daemon: Daemon):
+    deliver_scenario(daemon.shop)
+    daemon.shop.scan()
+    job = daemon.shop.definitions.resolve_job_def("scan_storefront")
+    run = daemon.shop.instance.create_run_for_job(job)
+    daemon.shop.instance.report_run_failed(run, "no space left on device")
+    for number in range(31):
+        line = f"A{number},2024-06-14,C1,P1,1,Completed,Card,"
+        daemon.shop.deliver(f"storefront/orders/orders-2024-06-14-{number}.csv", orders(line))
+    assert [request.tags["retail/days"] for request in daemon.tick()] == ["2024-05-31 to 2024-06-04"]
+
+
 @pytest.mark.usefixtures("_no_rest")
 def test_a_failing_drop_is_found_among_others_and_held_and_the_others_go_through(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
