@@ -15,6 +15,9 @@ from retail_platform.serving.duckdb import duckdb_type
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 
+OWNER = "team:retail-data"
+"""Who answers for our tables, as the catalog shows it."""
+
 IO_MANAGER = "io_manager"
 PLATFORM = "platform"
 
@@ -31,6 +34,9 @@ FINISHES = "retail/finishes"
 TICKET = "retail/ticket"
 """Run tag: the newest ticket of the ledger when the run was asked for; later ones are not finished by it."""
 
+
+WAREHOUSE = dg.AssetKey(["serving", "duckdb"])
+"""The DuckDB warehouse, last in every job."""
 
 PUBLISH = "publish"
 """The job that brings the warehouse up to date, and computes nothing."""
@@ -141,4 +147,11 @@ def stored(
     key: dg.AssetKey, *, description: str, kinds: Collection[str], metadata: Mapping[str, Any] | None = None
 ) -> dg.AssetOut:
     """An output that the lake's IO manager takes care of."""
-    return dg.AssetOut(key=key, description=description, metadata=metadata, io_manager_key=IO_MANAGER, kinds=set(kinds))
+    return dg.AssetOut(
+        key=key,
+        description=description,
+        metadata=metadata,
+        io_manager_key=IO_MANAGER,
+        kinds=set(kinds),
+        owners=[OWNER],
+    )

@@ -10,6 +10,7 @@ from retail_platform.contracts.contract import Contract
 from retail_platform.contracts.rules import PARTITION_DATE
 from retail_platform.contracts.silver import ENTITIES
 from retail_platform.instance.day_checks import DayResult
+from retail_platform.landing.gathering import row_counts
 from retail_platform.landing.ledger import Book, Drop
 from retail_platform.landing.refining import CONTRACT, QUARANTINE_RATE, RefinedDays, refinery
 from retail_platform.platform import QUARANTINE_SUFFIX, Platform
@@ -27,7 +28,7 @@ SCHEMA_UNCHANGED = DayCheck(
     severity=WARN,
 )
 BOOKS_BALANCE = DayCheck(
-    name="books_balance", says="Rows in bronze = rows in silver + rows in quarantine + superseded rows."
+    name="books_balance", says="Rows of the day in bronze = rows in silver + rows in quarantine + superseded rows."
 )
 ONE_DAY_PER_KEY = DayCheck(name="one_day_per_key", says="No key of the day stands on another day, too.")
 UNIQUE_KEY = DayCheck(name="unique_key", says="No two rows of the day have the same key.")
@@ -126,10 +127,9 @@ def silver_results(
 
 
 def described_results(
-    key: dg.AssetKey, days: list[date], members: pl.DataFrame, orders: pl.LazyFrame
+    key: dg.AssetKey, days: list[date], members: pl.DataFrame, orders: pl.LazyFrame, contract: Contract
 ) -> list[DayResult]:
     """The results of `ALL_DESCRIBED`: where orders and members are mapped differently, their ids do not meet."""
-    contract = ENTITIES[key.path[-1]]
     (name,) = contract.key
     described = members.lazy().select(name, pl.col(contract.partition_column).alias("order_date"))
     named = orders.select(name, "order_date").drop_nulls().unique()
@@ -145,7 +145,7 @@ def keep_books(platform: Platform, key: dg.AssetKey, days: list[date], refined: 
     """Write into the ledger what became of each day's rows, counted in the files as they were written."""
     _, source, entity = key.path
     feed = platform.sources[source].entities[entity].feed
-    bronze = platform.table(["bronze", source, feed]).row_counts(days)
+    bronze = row_counts(platform.lanes[source], feed, days)
     quarantined = platform.table(["silver", source, entity + QUARANTINE_SUFFIX]).row_counts(days)
     silver = platform.table(key.path).row_counts(days)
     # A blocked day's file holds what it held before; what counts is what became of the new rows.
@@ -170,7 +170,7 @@ def keep_books(platform: Platform, key: dg.AssetKey, days: list[date], refined: 
 
 def _repeated_keys(silver: pl.DataFrame, contract: Contract) -> dict[date, int]:
     """How many rows of each day share their key with another: two spellings of one key, that mapping has made equal."""
-    names = [contract.partition_column, *contract.key]
+    names = [contract.partition_column, *contract.key, *contract.versions]
     repeated = silver.filter(pl.struct(names).is_duplicated())
     return dict(repeated[contract.partition_column].value_counts().iter_rows())
 
