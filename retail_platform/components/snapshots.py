@@ -108,7 +108,6 @@ def snapshot_asset(contract: Contract, take: Take, *, start: date, lineage: dict
     )
     def snapshot(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         days = days_of(context)
-        days = days[-1:] if contract.name in NEWEST_ONLY else days
         # Before anything is read: what changes from now on makes the snapshot out of date.
         inputs = shelf(platform).look()
         rows = take_snapshots(platform, contract, take, days)
@@ -120,7 +119,8 @@ def snapshot_asset(contract: Contract, take: Take, *, start: date, lineage: dict
 
 
 def take_snapshots(platform: Platform, contract: Contract, take: Take, days: Sequence[date]) -> pl.DataFrame:
-    """A mart's rows for these days, each as of its own end; sorted."""
+    """A mart's rows for these days, each as of its own end, sorted; of a `NEWEST_ONLY` mart only the last day's."""
+    days = days[-1:] if contract.name in NEWEST_ONLY else days
     facts = platform.table(["gold", FACT_SALES.name])
     lines = nw.from_native(facts.scan(day for day in facts.days() if day <= days[-1]).select(_LINES).collect())
     at_once = max(1, _MOST_ROWS // max(len(lines), 1))

@@ -4,7 +4,7 @@ SNAPSHOT_DATE = "snapshot_date"
 """Their partition column: the day at whose end the snapshot was taken."""
 
 NEWEST_ONLY = ("product_affinity",)
-"""Too much to work out for every day: a run over several days takes the last one, and no history is shown."""
+"""Too much to work out for every day: of a run over several days only the last gets rows, and no history is shown."""
 
 SNAPSHOT_NAMES = (
     "sales_by_period",
