@@ -13,7 +13,7 @@ from retail_platform.contracts.gold import GOLD
 from retail_platform.contracts.marts import DAILY_MARTS, MARTS
 from retail_platform.instance.day_checks import DayResult
 from retail_platform.platform import Platform, assembled_platform
-from retail_platform.serving.duckdb import publish
+from retail_platform.serving.duckdb import publish, publish_ops
 from retail_platform.serving.gold_checks import GOLD_CHECKS, count_facts, count_failures
 from retail_platform.transforms.dimensions import DIMENSIONS
 
@@ -56,8 +56,8 @@ def serving() -> dg.Definitions:
         yield dg.Output(None, output_name="warehouse", metadata=metadata)
         yield from conclude(context, platform, _results(platform, days))
         _finish(context, platform, days)
-        # Once more for `ops`: these results, and the days that are no longer dirty. It copies no table but those.
-        publish(platform)
+        # These results, and the days that are no longer dirty.
+        publish_ops(platform)
 
     return dg.Definitions(assets=[duckdb])
 

@@ -86,23 +86,27 @@ def _show_all(platform: Platform, bring_about: Callable[..., PublishReport]) -> 
     )
 
 
+def publish_ops(platform: Platform) -> PublishReport:
+    """Bring schema `ops` alone up to date: what a run says of itself once its tables are there."""
+    return platform.warehouse.publish_some(daily=[_check_results(platform)], whole=_ledger_tables(platform))
+
+
 def daily_tables(platform: Platform) -> list[DailyTable]:
     """Facts, marts, and the history of checks: native tables, kept day by day."""
-    tables = [
-        _daily(platform, contract) for contract in (FACT_SALES, FACT_ORDERS, FACT_PAYMENTS, *DAILY_MARTS.values())
-    ]
+    contracts = (FACT_SALES, FACT_ORDERS, FACT_PAYMENTS, *DAILY_MARTS.values())
+    return [*(_daily(platform, contract) for contract in contracts), _check_results(platform)]
+
+
+def _check_results(platform: Platform) -> DailyTable:
     history = platform.check_results
-    return [
-        *tables,
-        DailyTable(
-            schema="ops",
-            name="check_results",
-            root=history.root,
-            partition_column=history.partition_column,
-            columns=columns_of(history.schema),
-            comment="Every check of every day of every run.",
-        ),
-    ]
+    return DailyTable(
+        schema="ops",
+        name="check_results",
+        root=history.root,
+        partition_column=history.partition_column,
+        columns=columns_of(history.schema),
+        comment="Every check of every day of every run.",
+    )
 
 
 def whole_tables(platform: Platform, con: duckdb.DuckDBPyConnection) -> list[WholeTable]:
@@ -110,8 +114,12 @@ def whole_tables(platform: Platform, con: duckdb.DuckDBPyConnection) -> list[Who
     tables = [dim_date(platform, con), *(newest_snapshot(platform, contract) for contract in SNAPSHOT_MARTS.values())]
     for dimension in DIMENSIONS:
         tables += dimension_tables(platform, dimension, con)
-    ledger = {"drops": DROPS, "dirty_days": DIRTY_DAYS, "books": BOOKS}
-    for name, table in ledger.items():
+    return [*tables, *_ledger_tables(platform)]
+
+
+def _ledger_tables(platform: Platform) -> list[WholeTable]:
+    tables = []
+    for name, table in {"drops": DROPS, "dirty_days": DIRTY_DAYS, "books": BOOKS}.items():
         rows = platform.ledger.read_table(table)
         tables.append(
             WholeTable(schema="ops", name=name, rows=rows, columns=columns_of(rows.schema), comment=table.comment or "")

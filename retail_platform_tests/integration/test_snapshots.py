@@ -143,7 +143,9 @@ def test_of_a_range_only_the_last_day_has_pairs(shop: Shop):
     deliver(shop)
     shop.load()
     take(shop, june(1), june(3))
-    assert days_of(shop, "product_affinity") == [june(3), shop.platform.last_day]
+    pairs = shop.platform.table(["marts", "product_affinity"])
+    assert pairs.days() == [june(1), june(2), june(3), shop.platform.last_day]
+    assert pairs.scan().collect()["snapshot_date"].unique().to_list() == [june(3), shop.platform.last_day]
 
 
 def test_a_threshold_that_changes_makes_every_snapshot_anew(shop: Shop):
