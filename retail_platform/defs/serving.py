@@ -8,7 +8,7 @@ import dagster as dg
 
 from retail_platform.components.checks import ERROR, WARN, DayCheck, conclude
 from retail_platform.components.days import FINISHES, TICKET, daily_asset, days_of, stored, ticket_tag
-from retail_platform.components.publish_sensor import POSITION, newest_materialization
+from retail_platform.components.publish_sensor import POSITION, newest_materialization, published_up_to
 from retail_platform.contracts.gold import GOLD
 from retail_platform.contracts.marts import DAILY_MARTS, MARTS
 from retail_platform.instance.day_checks import DayResult
@@ -45,21 +45,23 @@ def serving() -> dg.Definitions:
     )
     def duckdb(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         days = days_of(context)
-        position = newest_materialization(context.instance)
-        report = publish(platform)
-        metadata = {
-            "changed": report.changed,
-            "version": report.version.name,
-            "seconds": report.seconds,
-            POSITION: dg.MetadataValue.int(position),
-        }
-        yield dg.Output(None, output_name="warehouse", metadata=metadata)
+        position = newest_materialization(context.instance, KEY)
+        yield dg.Output(None, output_name="warehouse", metadata=_publish(context, platform, position))
         yield from conclude(context, platform, _results(platform, days))
         _finish(context, platform, days)
         # These results, and the days that are no longer dirty.
         publish_ops(platform)
 
     return dg.Definitions(assets=[duckdb])
+
+
+def _publish(context: dg.AssetExecutionContext, platform: Platform, position: int) -> dict[str, Any]:
+    """Publish, unless the same load has done so for other days; what there is to say of it."""
+    found: dict[str, Any] = {POSITION: dg.MetadataValue.int(position)}
+    if FINISHES in context.run.tags and 0 < position == published_up_to(context.instance, KEY):
+        return found | {"changed": False}
+    report = publish(platform)
+    return found | {"changed": report.changed, "version": report.version.name, "seconds": report.seconds}
 
 
 def _results(platform: Platform, days: list[date]) -> list[DayResult]:

@@ -537,7 +537,7 @@ def assert_loaded(
     shutil.copytree(shop.settings.landing_dir, in_a_fresh_folder / "landing")
     settings = {"sources": shop.settings.sources, "restocking_fee_rate": restocking_fee_rate}
     with Shop(in_a_fresh_folder, **settings) as fresh:
-        assert fresh.load().errors == []
+        assert fresh.load(snapshots=with_snapshots).errors == []
         tables, expected = shop.tables(), fresh.tables()
     assert list(tables) == list(expected)
     snapshots = set() if with_snapshots else {f"marts.{name}" for name in SNAPSHOT_NAMES}

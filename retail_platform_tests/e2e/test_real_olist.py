@@ -1,6 +1,5 @@
 """The real files of olist: lines and payments without a date of their own, counted again by plain Polars."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
@@ -10,38 +9,28 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from retail_platform_tests.e2e.real_files import LANDING, RealDataStore, real_files
 from retail_platform_tests.shop import Shop
 
 pytestmark = pytest.mark.slow
 
-FILES = {
-    "orders": "olist_orders_dataset.csv",
-    "order_items": "olist_order_items_dataset.csv",
-    "order_payments": "olist_order_payments_dataset.csv",
-    "customers": "olist_customers_dataset.csv",
-    "products": "olist_products_dataset.csv",
-    "product_category_name_translation": "product_category_name_translation.csv",
-}
 STATUSES = {"delivered": "Completed", "canceled": "Cancelled", "unavailable": "Cancelled"}
 
 
 @pytest.fixture(scope="module")
-def loaded(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A platform that has loaded olist from an empty directory."""
-    with Shop(tmp_path_factory.mktemp("olist") / "data", sources=("olist",)) as shop:
-        for feed, name in FILES.items():
-            folder = shop.settings.landing_dir / "olist" / feed
-            folder.mkdir(parents=True)
-            shutil.copy2(real_data / "olist" / name, folder)
-        report = shop.load()
-        assert not report.errors
+def loaded(real: RealDataStore) -> Iterator[Shop]:
+    """A platform that has loaded olist alone from an empty folder."""
+    with real.alone("olist").shop() as shop:
         yield shop
 
 
 @pytest.fixture(scope="module")
 def raw(real_data: Path) -> Mapping[str, pl.DataFrame]:
     """The files, read by Polars alone."""
-    return {feed: pl.read_csv(real_data / "olist" / name, infer_schema=False) for feed, name in FILES.items()}
+    return {
+        feed: pl.concat(pl.read_csv(file, infer_schema=False) for file in real_files(real_data, "olist", feed))
+        for feed in LANDING["olist"]
+    }
 
 
 def test_every_row_is_somewhere(loaded: Shop, raw: Mapping[str, pl.DataFrame]) -> None:
@@ -139,14 +128,3 @@ def test_categories_are_in_english_where_there_is_a_translation(loaded: Shop, ra
     products = loaded.frame("SELECT product_id, category FROM silver.olist_products")
     assert_frame_equal(products, expected, check_row_order=False)
     assert expected["category"].null_count() == 111
-
-
-def test_every_error_check_passes_on_every_day(loaded: Shop) -> None:
-    """Nothing but warnings."""
-    assert loaded.rows("SELECT count(*) FROM ops.check_results WHERE NOT passed AND severity = 'ERROR'") == [(0,)]
-
-
-def test_a_second_load_runs_nothing(loaded: Shop) -> None:
-    """No day is dirty any more."""
-    report = loaded.load()
-    assert (report.runs, report.errors) == (0, [])

@@ -608,6 +608,7 @@ def tables_after(folder: Path, portions: Sequence[Mapping[str, str]], **settings
             for path, content in portion.items():
                 shop.deliver(path, content)
             assert shop.load().errors == []
+        assert shop.load(snapshots=True).snapshot_runs == 1
         failed = shop.rows(f"""
             SELECT asset, check_name, partition FROM ops.check_results WHERE check_name IN {STRUCTURAL}
             GROUP BY ALL HAVING NOT arg_max(passed, checked_at)

@@ -114,7 +114,7 @@ def test_what_the_sensor_loads_is_what_a_load_loads(daemon: Daemon, tmp_path):
     daemon.take_snapshots()
     with Shop(tmp_path / "other") as other:
         deliver_scenario(other)
-        other.load()
+        other.load(snapshots=True)
         expected = other.tables()
     tables = daemon.shop.tables()
     assert tables.keys() == expected.keys()

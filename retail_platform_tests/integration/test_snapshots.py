@@ -64,7 +64,7 @@ def test_the_light_list_of_names_is_that_of_the_contracts():
 
 def test_a_load_takes_the_newest_day_and_the_warehouse_shows_it(shop: Shop):
     deliver(shop)
-    report = shop.load()
+    report = shop.load(snapshots=True)
     assert (report.errors, report.runs, report.snapshot_runs) == ([], 1, 1)
     today = shop.platform.last_day
     for name in SNAPSHOT_NAMES:
@@ -76,7 +76,7 @@ def test_a_load_takes_the_newest_day_and_the_warehouse_shows_it(shop: Shop):
         (today, june(3), "C9", "10.00"),
     ]
     assert shelf(shop.platform).overdue(today) == []
-    again = shop.load()
+    again = shop.load(snapshots=True)
     assert (again.runs, again.snapshot_runs) == (0, 0)
 
 
@@ -86,21 +86,21 @@ def test_what_was_killed_before_its_snapshots_is_made_good_by_the_next_load(
     deliver(shop)
     with monkeypatch.context() as killed:
         killed.setattr("retail_platform.loading.Loader.take_snapshots", lambda *_: None)
-        shop.load()
+        shop.load(snapshots=True)
     assert shop.rows("SELECT count(*) FROM marts.top_customers") == [(0,)]
-    again = shop.load()
+    again = shop.load(snapshots=True)
     assert (again.runs, again.snapshot_runs) == (0, 1)
     assert shop.rows("SELECT count(*) FROM marts.top_customers") == [(3,)]
 
 
 def test_older_snapshots_from_the_changed_day_on_are_taken_again_and_earlier_ones_are_left(shop: Shop):
     deliver(shop)
-    shop.load()
+    shop.load(snapshots=True)
     assert take(shop, june(1), june(5)).success
     before = shop.platform.table(["marts", "customer_segments"])
     untouched = {day: before.day_file(day).stat().st_mtime_ns for day in days_of(shop)}
     shop.deliver(LATER, orders("B1,2024-06-03,C4,P1,1,Completed,Card,"))
-    report = shop.load()
+    report = shop.load(snapshots=True)
     # Today, and what was out of date: from the third of June on.
     assert (report.errors, report.snapshot_runs) == ([], 2)
     now = {day: before.day_file(day).stat().st_mtime_ns for day in days_of(shop)}
@@ -115,11 +115,11 @@ def test_older_snapshots_from_the_changed_day_on_are_taken_again_and_earlier_one
 def test_a_range_is_equal_to_its_days_one_by_one_in_any_order(shop: Shop, tmp_path: Path):
     days = [june(1) + timedelta(days=number) for number in range(7)]
     deliver(shop, scenario.FILES | scenario.LATER_FILES | scenario.INVOICE_FILES)
-    shop.load()
+    shop.load(snapshots=True)
     assert take(shop, days[0], days[-1]).success
     with Shop(tmp_path / "other", affinity_min_orders=20) as other:
         deliver(other, scenario.FILES | scenario.LATER_FILES | scenario.INVOICE_FILES)
-        other.load()
+        other.load(snapshots=True)
         for day in random.Random(5).sample(days, len(days)):
             assert take(other, day, day, *WITH_HISTORY).success
         expected, found = snapshots(shop), snapshots(other)
@@ -130,7 +130,7 @@ def test_a_range_is_equal_to_its_days_one_by_one_in_any_order(shop: Shop, tmp_pa
 
 def test_parts_of_a_long_range_are_put_together(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     deliver(shop)
-    shop.load()
+    shop.load(snapshots=True)
     take(shop, june(1), june(5))
     whole = snapshots(shop)
     monkeypatch.setattr("retail_platform.components.snapshots._MOST_ROWS", 20)
@@ -139,23 +139,25 @@ def test_parts_of_a_long_range_are_put_together(shop: Shop, monkeypatch: pytest.
         assert_frame_equal(snapshots(shop)[name], frame)
 
 
-def test_of_a_range_only_the_last_day_has_pairs(shop: Shop):
-    deliver(shop)
-    shop.load()
-    take(shop, june(1), june(3))
-    pairs = shop.platform.table(["marts", "product_affinity"])
-    assert pairs.days() == [june(1), june(2), june(3), shop.platform.last_day]
-    assert pairs.scan().collect()["snapshot_date"].unique().to_list() == [june(3), shop.platform.last_day]
+def test_of_a_range_only_the_last_day_has_pairs(tmp_path: Path):
+    with Shop(tmp_path / "data", affinity_min_orders=1) as shop:
+        deliver(shop)
+        shop.load(snapshots=True)
+        take(shop, june(1), june(3))
+        pairs = shop.platform.table(["marts", "product_affinity"])
+        today = shop.platform.last_day
+        assert pairs.days() == [june(1), june(2), june(3), today]
+        assert sorted(pairs.scan().collect()["snapshot_date"].unique()) == [june(3), today]
 
 
 def test_a_threshold_that_changes_makes_every_snapshot_anew(shop: Shop):
     deliver(shop)
-    shop.load()
+    shop.load(snapshots=True)
     segments = "SELECT customer_id, value_segment FROM marts.customer_segments ORDER BY 1"
     assert shop.rows(segments) == [("C1", "Low"), ("C2", "Low"), ("C9", "Low")]
     changed = {"value_segment_high": 110, "value_segment_medium": 100, "top_customers": 2}
     with Shop(shop.settings.root, **changed) as again:
-        assert again.load().snapshot_runs == 1
+        assert again.load(snapshots=True).snapshot_runs == 1
         assert again.rows(segments) == [("C1", "High"), ("C2", "Medium"), ("C9", "Low")]
         assert again.rows("SELECT rank, customer_id FROM marts.top_customers ORDER BY 1") == [(1, "C1"), (2, "C2")]
 
@@ -191,7 +193,7 @@ class Daemon:
 
 def made_by_hand(shop: Shop) -> None:
     """Facts without a load: what the sensor, and nobody else, will notice."""
-    shop.load()
+    shop.load(snapshots=True)
     run_range(
         shop.definitions,
         "load_storefront",
@@ -265,7 +267,7 @@ def test_facts_that_change_while_a_snapshot_is_taken_make_it_out_of_date(shop: S
 
     with monkeypatch.context() as patched:
         patched.setattr(module, "take_snapshots", slow)
-        shop.load()
+        shop.load(snapshots=True)
     (late,) = shelf(shop.platform).overdue(shop.platform.last_day)
     assert late.days == (shop.platform.last_day, shop.platform.last_day)
     assert "top_customers" in late.marts
