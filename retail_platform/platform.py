@@ -45,7 +45,7 @@ CHECK_RESULTS = pl.Schema(
 """Columns of `ops.check_results`: every check of every day of every run."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Platform:
     """All that belongs to one data folder."""
 

@@ -76,19 +76,22 @@ def _segments(past: Past) -> nw.LazyFrame:
 def _top_customers(past: Past) -> nw.LazyFrame:
     settings = past.platform.settings
     return top_customers(
-        past.lines, past.customers, number=settings.top_customers, segmentation=_segmentation(settings)
+        past.lines, past.history.customers, number=settings.top_customers, segmentation=_segmentation(settings)
     )
 
 
 def _affinity(past: Past) -> nw.LazyFrame:
-    return product_affinity(past.lines, past.products, min_orders=past.platform.settings.affinity_min_orders)
+    platform = past.platform
+    return product_affinity(
+        past.lines, past.history.products, platform.engine, min_orders=platform.settings.affinity_min_orders
+    )
 
 
 SNAPSHOTS_TAKEN: Mapping[str, Take] = {
-    "sales_by_period": lambda past: sales_by_period(past.lines, past.days),
-    "product_performance": lambda past: product_performance(past.lines, past.products),
-    "product_family_sales": lambda past: product_family_sales(past.lines, past.products),
-    "regional_sales": lambda past: regional_sales(past.lines, past.customers),
+    "sales_by_period": lambda past: sales_by_period(past.lines, past.history.days),
+    "product_performance": lambda past: product_performance(past.lines, past.history.products),
+    "product_family_sales": lambda past: product_family_sales(past.lines, past.history.products),
+    "regional_sales": lambda past: regional_sales(past.lines, past.history.customers),
     "order_status_impact": lambda past: order_status_impact(past.lines),
     "customer_segments": _segments,
     "top_customers": _top_customers,

@@ -48,3 +48,7 @@ class Engine(Protocol):
     def pack_json(self, frame: nw.LazyFrame, columns: Sequence[str], into: str) -> nw.LazyFrame:
         """Add a text column with a JSON object of `columns`."""
         ...
+
+    def once(self, frame: nw.LazyFrame) -> nw.LazyFrame:
+        """The same rows, worked out once, for a plan that uses them several times."""
+        ...

@@ -33,6 +33,10 @@ class PolarsEngine:
         """Add a text column with a JSON object of `columns`."""
         return nw.from_native(frame.to_native().with_columns(pl.struct(columns).struct.json_encode().alias(into)))
 
+    def once(self, frame: nw.LazyFrame) -> nw.LazyFrame:
+        """The same rows, worked out once, for a plan that uses them several times."""
+        return nw.from_native(frame.to_native().collect(engine="streaming").lazy())
+
 
 def _parsed(text: pl.Expr, how: Reading) -> pl.Expr:
     match how.dtype:

@@ -5,6 +5,7 @@ import narwhals as nw
 from retail_platform.contracts.gold import UNKNOWN_KEY
 from retail_platform.contracts.marts import PRODUCT_AFFINITY
 from retail_platform.contracts.snapshot_names import SNAPSHOT_DATE
+from retail_platform.engines.engine import Engine
 from retail_platform.transforms.facts import known
 from retail_platform.transforms.snapshots import PER_SOURCE, described, with_as_of
 
@@ -12,26 +13,20 @@ _MOST_PRODUCTS = 10_000_000
 """A pair of product numbers is one number, which halves the time to count pairs."""
 
 
-def product_affinity(lines: nw.LazyFrame, products: nw.LazyFrame, *, min_orders: int) -> nw.LazyFrame:
+def product_affinity(lines: nw.LazyFrame, products: nw.LazyFrame, engine: Engine, *, min_orders: int) -> nw.LazyFrame:
     """Pairs of products that were bought in the same order, in both directions (contract `product_affinity`).
 
     Args:
-        lines: `history`.
+        lines: `lines_seen`.
         products: The published dim_product.
+        engine: What counts the pairs once: the plan would count them again in every branch.
         min_orders: Pairs in fewer orders are left out.
     """
     bought = lines.filter(nw.col("is_sale") & (nw.col("product_key") != UNKNOWN_KEY))
-    baskets = bought.select(*PER_SOURCE, "order_id", "product_key", "product_id").unique(
-        [*PER_SOURCE, "order_id", "product_key"]
-    )
-    # No pair is in more orders than either product: this spares most of the pairs.
-    frequent = (
-        baskets.group_by([*PER_SOURCE, "product_key", "product_id"])
-        .agg(nw.len().alias("orders"))
-        .filter(nw.col("orders") >= min_orders)
-        .with_columns(_number("product_key").alias("number"))
-    )
-    pairs = _pairs(baskets, frequent).filter(nw.col("orders_together") >= min_orders)
+    by_basket = [*PER_SOURCE, "order_id", "product_key"]
+    baskets = engine.once(bought.select(*by_basket, "product_id").unique(by_basket))
+    frequent = engine.once(_frequent(baskets, products, min_orders))
+    pairs = engine.once(_pairs(baskets, frequent).filter(nw.col("orders_together") >= min_orders))
     first, second = nw.col("pair") // _MOST_PRODUCTS, nw.col("pair") % _MOST_PRODUCTS
     both = nw.concat(
         [
@@ -45,6 +40,7 @@ def product_affinity(lines: nw.LazyFrame, products: nw.LazyFrame, *, min_orders:
         nw.col("number").alias("other_number"),
         nw.col("product_key").alias("other_product_key"),
         nw.col("product_id").alias("other_product_id"),
+        nw.col("product_name").alias("other_product_name"),
         nw.col("orders").alias("other_orders"),
     )
     every = lines.filter(nw.col("is_sale")).group_by(PER_SOURCE).agg(known(nw.col("sold_order")).alias("all_orders"))
@@ -53,7 +49,18 @@ def product_affinity(lines: nw.LazyFrame, products: nw.LazyFrame, *, min_orders:
         .join(others, on=[SNAPSHOT_DATE, "other_number"], how="inner")
         .join(every, on=PER_SOURCE, how="left")
     )
-    return PRODUCT_AFFINITY.cast(with_as_of(_named(_measured(rows), products), lines))
+    return PRODUCT_AFFINITY.cast(with_as_of(_measured(rows), lines))
+
+
+def _frequent(baskets: nw.LazyFrame, products: nw.LazyFrame, min_orders: int) -> nw.LazyFrame:
+    """The products that can be in a pair: none is in more orders than either product. It spares most of the pairs."""
+    ordered = (
+        baskets.group_by([*PER_SOURCE, "product_key", "product_id"])
+        .agg(nw.len().alias("orders"))
+        .filter(nw.col("orders") >= min_orders)
+        .with_columns(_number("product_key").alias("number"))
+    )
+    return described(ordered, products, key="product_key", day=SNAPSHOT_DATE, take={"product_name": "product_name"})
 
 
 def _number(name: str) -> nw.Expr:
@@ -88,12 +95,4 @@ def _measured(rows: nw.LazyFrame) -> nw.LazyFrame:
         (together / every).alias("support"),
         (together / orders).alias("confidence"),
         (together * every / (orders * others)).alias("lift"),
-    )
-
-
-def _named(rows: nw.LazyFrame, products: nw.LazyFrame) -> nw.LazyFrame:
-    others = products.with_columns(nw.col("product_key").alias("other_product_key"))
-    named = described(rows, products, key="product_key", day=SNAPSHOT_DATE, take={"product_name": "product_name"})
-    return described(
-        named, others, key="other_product_key", day=SNAPSHOT_DATE, take={"product_name": "other_product_name"}
     )

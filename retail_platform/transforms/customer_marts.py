@@ -42,7 +42,7 @@ def customer_segments(lines: nw.LazyFrame, segmentation: Segmentation) -> nw.Laz
     have equal scores; the more lately, often and much somebody bought, the higher.
 
     Args:
-        lines: `history`.
+        lines: `lines_seen`.
         segmentation: Where segments begin.
     """
     customers = with_as_of(_buyers(lines), lines).with_columns(
@@ -109,7 +109,7 @@ def top_customers(
     """The customers who spent most, and their share of what all known customers spent (contract `top_customers`).
 
     Args:
-        lines: `history`.
+        lines: `lines_seen`.
         customers: The published dim_customer, which holds names masked.
         number: How many of each source.
         segmentation: Where segments begin.
@@ -129,7 +129,7 @@ def top_customers(
 
 
 def customer_cohorts(lines: nw.LazyFrame) -> nw.LazyFrame:
-    """What became of the customers whose first order was in a month (contract `customer_cohorts`), from `history`."""
+    """What became of those whose first order was in a month (contract `customer_cohorts`), from `lines_seen`."""
     bought = lines.filter(~nw.col("buyer").is_null())
     customer = [*PER_SOURCE, "customer_key"]
     first = bought.group_by(customer).agg(nw.col("order_date").min().dt.truncate("1mo").alias("cohort_month"))

@@ -40,7 +40,7 @@ def sales_by_period(lines: nw.LazyFrame, days: nw.LazyFrame) -> nw.LazyFrame:
     """Sales by week, month, quarter and year, of the calendar and of the retail year (contract `sales_by_period`).
 
     Args:
-        lines: `history`.
+        lines: `lines_seen`.
         days: `dim_date`, from the year before the first line to the year after the last, so that all periods are whole.
     """
     grouped = [_in_periods(lines, days, *name, numbers) for name, numbers in _PERIODS.items()]
@@ -95,7 +95,7 @@ def product_performance(lines: nw.LazyFrame, products: nw.LazyFrame) -> nw.LazyF
     """What each product sold in each territory (contract `product_performance`).
 
     Args:
-        lines: `history`.
+        lines: `lines_seen`.
         products: The published dim_product.
     """
     market = [*PER_SOURCE, "territory"]
@@ -122,7 +122,7 @@ def product_family_sales(lines: nw.LazyFrame, products: nw.LazyFrame) -> nw.Lazy
     """What each product family and category sold (contract `product_family_sales`).
 
     Args:
-        lines: `history`.
+        lines: `lines_seen`.
         products: The published dim_product; a line belongs to the family that its product was of on its day.
     """
     sold = (
@@ -145,7 +145,7 @@ def regional_sales(lines: nw.LazyFrame, customers: nw.LazyFrame) -> nw.LazyFrame
     """What each region bought (contract `regional_sales`).
 
     Args:
-        lines: `history`.
+        lines: `lines_seen`.
         customers: The published dim_customer; where the line names no region, it is the customer's on its day.
     """
     sold = lines.filter(nw.col("is_sale"))
@@ -166,7 +166,7 @@ def regional_sales(lines: nw.LazyFrame, customers: nw.LazyFrame) -> nw.LazyFrame
 
 
 def order_status_impact(lines: nw.LazyFrame) -> nw.LazyFrame:
-    """What each order status is worth, and what was lost by it (contract `order_status_impact`), from `history`."""
+    """What each order status is worth, and what was lost by it (contract `order_status_impact`), from `lines_seen`."""
     worth = lines.with_columns(nw.col("total_amount").abs().alias("amount")).with_columns(
         (nw.col("amount") - nw.col("sale")).alias("revenue_lost")
     )

@@ -19,7 +19,7 @@ SOLD_STATUSES = ("Completed", "Open")
 PER_SOURCE = [SNAPSHOT_DATE, "source_system"]
 
 
-def history(sales: nw.LazyFrame, snapshots: nw.LazyFrame) -> nw.LazyFrame:
+def lines_seen(sales: nw.LazyFrame, snapshots: nw.LazyFrame) -> nw.LazyFrame:
     """The lines that each snapshot sees.
 
     Args:

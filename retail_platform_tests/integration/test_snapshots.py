@@ -258,10 +258,10 @@ def test_facts_that_change_while_a_snapshot_is_taken_make_it_out_of_date(shop: S
     deliver(shop)
     real = module.take_snapshots
 
-    def slow(platform, contract, take, days):
-        rows = real(platform, contract, take, days)
+    def slow(history, contract, take, days):
+        rows = real(history, contract, take, days)
         if contract.name == "top_customers":
-            facts = platform.table(["gold", "fact_sales"])
+            facts = history.platform.table(["gold", "fact_sales"])
             facts.write_days(facts.scan([june(3)]).collect(), [june(3)])
         return rows
 

@@ -28,7 +28,7 @@ from retail_platform.transforms.sales_marts import (
     regional_sales,
     sales_by_period,
 )
-from retail_platform.transforms.snapshots import history
+from retail_platform.transforms.snapshots import lines_seen
 from retail_platform_tests.mart_sql import MART_SQL, assert_agrees
 from retail_platform_tests.unit.frames import ENGINE, collect, silver
 
@@ -125,7 +125,7 @@ def lazily(frame: pl.DataFrame) -> nw.LazyFrame:
 
 def marts(*days: date) -> Mapping[str, pl.DataFrame]:
     """Every mart for these days, each validated against its contract."""
-    lines = history(lazily(sales()), lazily(pl.DataFrame({"snapshot_date": days})))
+    lines = lines_seen(lazily(sales()), lazily(pl.DataFrame({"snapshot_date": days})))
     taken = {
         "sales_by_period": sales_by_period(lines, lazily(calendar())),
         "product_performance": product_performance(lines, lazily(products())),
@@ -135,7 +135,7 @@ def marts(*days: date) -> Mapping[str, pl.DataFrame]:
         "customer_segments": customer_segments(lines, SEGMENTS),
         "top_customers": top_customers(lines, lazily(customers()), number=100, segmentation=SEGMENTS),
         "customer_cohorts": customer_cohorts(lines),
-        "product_affinity": product_affinity(lines, lazily(products()), min_orders=20),
+        "product_affinity": product_affinity(lines, lazily(products()), ENGINE, min_orders=20),
     }
     return {name: SNAPSHOT_MARTS[name].validate(collect(frame)) for name, frame in taken.items()}
 
@@ -183,7 +183,7 @@ def test_growth_is_to_the_period_just_before():
 def test_a_day_on_which_no_version_holds_loses_no_sale():
     """A source that states validity itself may leave gaps."""
     gap = products().filter((pl.col("product_id") != "P1") | (pl.col("valid_from") > date(2024, 1, 1)))
-    lines = history(lazily(sales()), lazily(pl.DataFrame({"snapshot_date": [LAST]})))
+    lines = lines_seen(lazily(sales()), lazily(pl.DataFrame({"snapshot_date": [LAST]})))
     found = collect(product_family_sales(lines, lazily(gap)))
     whole = collect(product_family_sales(lines, lazily(products())))
     assert found["revenue"].sum() == whole["revenue"].sum()
