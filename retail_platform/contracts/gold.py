@@ -137,7 +137,9 @@ class FactSales(Model):
     )
     customer_id: str = column("The source's customer id.")
     product_id: str = column("The source's product id.")
-    quantity: int = column("Units; negative on refunds.", nullable=False)
+    quantity: int = column(
+        "Units as the source writes them: those of a refund are mostly negative.", nullable=False
+    )
     unit_price: Price = column("Price of one unit.", nullable=False)
     discount_amount: Amount = column("Discount on the line.")
     freight_amount: Amount = column("Freight, not part of the total.")
@@ -170,7 +172,7 @@ class FactOrders(Model):
     customer_key: int = column("The customer of the first line; 0 is unknown.", nullable=False)
     customer_id: str = column("The source's customer id, of the first line.")
     lines: int = column("Order lines.", nullable=False, of=("line_number",))
-    units: int = column("Units sold, less those given back.", nullable=False, of=("quantity",))
+    units: int = column("Units sold, less those given back.", nullable=False, of=("quantity", "total_amount"))
     distinct_products: int = column("Different known products.", nullable=False, of=("product_key",))
     gross: Amount = column("Positive amounts.", nullable=False, of=("total_amount",))
     refunds: Amount = column("Absolute of the negative amounts.", nullable=False, of=("total_amount",))

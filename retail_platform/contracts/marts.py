@@ -17,7 +17,7 @@ class DailySales(Model):
     territory: str = column("Territory, as the row gives it.")
     status: str = column("Order status.", nullable=False)
     orders: int = column("Different orders.", nullable=False, of=("order_id",))
-    units: int = column("Units sold, less those given back.", nullable=False, of=("quantity",))
+    units: int = column("Units sold, less those given back.", nullable=False, of=("quantity", "total_amount"))
     gross: Amount = column("Positive amounts.", nullable=False, of=("total_amount",))
     refunds: Amount = column("Absolute of the negative amounts.", nullable=False, of=("total_amount",))
     fees: Amount = column("Restocking fees.", nullable=False, of=("restocking_fee",))

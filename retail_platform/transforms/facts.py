@@ -59,6 +59,7 @@ def fact_orders(
     lines = sales.with_columns(
         gross(amount).alias("gross"),
         refunded(amount).alias("refunds"),
+        net_units().alias("units"),
         nw.when(nw.col("product_key") != UNKNOWN_KEY).then(nw.col("product_key")).alias("known_product"),
         nw.col("status").replace_strict(statuses, ranks, return_dtype=nw.Int64).alias("status_rank"),
         nw.col("discount_amount").fill_null(NOTHING),
@@ -67,7 +68,7 @@ def fact_orders(
     sums = ("gross", "refunds", "total_amount", "discount_amount", "freight_amount")
     orders = lines.group_by(_ORDER).agg(
         nw.len().alias("lines"),
-        nw.col("quantity").sum().alias("units"),
+        nw.col("units").sum(),
         known(nw.col("known_product")).alias("distinct_products"),
         nw.col("restocking_fee").sum().alias("fees"),
         nw.col("status_rank").min(),
@@ -105,6 +106,12 @@ def fact_payments(payments: nw.LazyFrame, *, engine: Engine) -> nw.LazyFrame:
     """Payments (contract `fact_payments`) from the silver payments of all sources; as many rows as came in."""
     keyed = engine.hash_keys(payments, {"order_key": ["source_system", "order_id"]})
     return FACT_PAYMENTS.cast(keyed.with_columns(date_key(nw.col("payment_date")).alias("date_key")))
+
+
+def net_units() -> nw.Expr:
+    """Units of a line that stay sold: those of a refund count against it, with whatever sign the source writes them."""
+    quantity = nw.col("quantity")
+    return nw.when(nw.col("total_amount") < 0).then(-quantity.abs()).otherwise(quantity)
 
 
 def gross(amount: nw.Expr) -> nw.Expr:

@@ -4,7 +4,7 @@ import narwhals as nw
 
 from retail_platform.contracts.gold import UNKNOWN_KEY
 from retail_platform.contracts.marts import DAILY_SALES, PAYMENT_SUMMARY
-from retail_platform.transforms.facts import gross, known, refunded
+from retail_platform.transforms.facts import gross, known, net_units, refunded
 from retail_platform.transforms.money import to_cents
 
 _GRAIN = ["order_date", "source_system", "territory", "status"]
@@ -16,12 +16,13 @@ def daily_sales(sales: nw.LazyFrame) -> nw.LazyFrame:
     lines = sales.with_columns(
         gross(amount).alias("gross"),
         refunded(amount).alias("refunds"),
+        net_units().alias("units"),
         nw.when(amount > 0).then(nw.col("order_id")).alias("sold_order"),
         nw.when(nw.col("customer_key") != UNKNOWN_KEY).then(nw.col("customer_key")).alias("known_customer"),
     )
     days = lines.group_by(_GRAIN).agg(
         nw.col("order_id").n_unique().alias("orders"),
-        nw.col("quantity").sum().alias("units"),
+        nw.col("units").sum(),
         nw.col("gross").sum(),
         nw.col("refunds").sum(),
         nw.col("restocking_fee").sum().alias("fees"),

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import duckdb
 
+from retail_platform.instance.headless import run_range
 from retail_platform.serving.gold_checks import ORDER_AGREES, ORDER_KEY_NOT_SHARED, OUTLIER, count_failures
 from retail_platform_tests import scenario
 from retail_platform_tests.scenario import orders
@@ -83,3 +84,25 @@ def test_how_far_out_an_outlier_lies_is_a_setting(shop: Shop):
         strict.deliver("storefront/orders/orders-2024-06-05.csv", orders("B5,2024-06-01,C1,P2,1,Completed,Card,"))
         strict.load()
         assert not strict.checks("amount_not_outlying")[day]
+
+
+def test_thresholds_are_settings_that_count_when_days_are_materialized_again(shop: Shop):
+    for path, content in scenario.FILES.items():
+        shop.deliver(path, content)
+    shop.load()
+    asked = "SELECT order_id, is_large_order, fees FROM gold.fact_orders WHERE order_id IN ('O1', 'O6') ORDER BY 1"
+    assert shop.rows(asked) == [("O1", False, Decimal("0.00")), ("O6", False, Decimal("2.00"))]
+    bad_day = date(2024, 6, 3)
+    assert shop.checks("quarantine_rate")[bad_day]
+    changed = {"large_order_amount": 100, "restocking_fee_rate": "0.25", "quarantine_block_min_rows": 1}
+    with Shop(shop.settings.root, **changed) as again:
+        run_range(
+            again.definitions,
+            "load_storefront",
+            instance=again.instance,
+            start_day="2024-06-01",
+            end_day="2024-06-03",
+        )
+        assert again.rows(asked) == [("O1", True, Decimal("0.00")), ("O6", False, Decimal("5.00"))]
+        # Four of its six rows are in quarantine.
+        assert not again.checks("quarantine_rate")[bad_day]
