@@ -16,6 +16,7 @@ from retail_platform.settings import Settings
 
 SOURCES = ("erp_crm", "olist", "online_retail", "psycho_bunny", "storefront")
 
+SET_ASIDE = {"nothing_set_aside"}
 BRONZE = {"files_readable", "rows_match_files", "schema_unchanged"}
 BOOKS = {"books_balance", "contract", "quarantine_rate", "row_malformed", "unique_key"}
 ORDERS = BOOKS | {
@@ -46,39 +47,39 @@ CHECKS: dict[str, set[str]] = {
     "bronze/storefront/payments": BRONZE,
     "bronze/storefront/products": BRONZE,
     "silver/erp_crm/customers": BOOKS | {"birth_date_implausible", "birth_date_unreadable", "customer_id_missing"},
-    "silver/erp_crm/customers_quarantine": set(),
+    "silver/erp_crm/customers_quarantine": SET_ASIDE,
     "silver/erp_crm/orders": ORDERS
     | {"due_date_unreadable", "ship_before_order", "ship_date_unreadable", "total_differs"},
-    "silver/erp_crm/orders_quarantine": set(),
+    "silver/erp_crm/orders_quarantine": SET_ASIDE,
     "silver/erp_crm/products": BOOKS
     | {"product_id_missing", "unit_cost_negative", "unit_cost_unreadable", "valid_from_unreadable"},
-    "silver/erp_crm/products_quarantine": set(),
+    "silver/erp_crm/products_quarantine": SET_ASIDE,
     "silver/olist/customers": BOOKS | {"customer_id_missing"},
-    "silver/olist/customers_quarantine": set(),
+    "silver/olist/customers_quarantine": SET_ASIDE,
     "silver/olist/order_headers": BOOKS
     | {
         *("order_id_missing", "one_day_per_key", "status_unknown", "ordered_at_unreadable"),
         *("order_date_unreadable", "order_date_before_start", "order_date_in_future"),
         *("due_date_unreadable", "ship_before_order", "ship_date_unreadable"),
     },
-    "silver/olist/order_headers_quarantine": set(),
+    "silver/olist/order_headers_quarantine": SET_ASIDE,
     "silver/olist/orders": ORDERS
     | {
         *("header_missing", "freight_amount_unreadable", "ordered_at_unreadable"),
         *("due_date_unreadable", "ship_before_order", "ship_date_unreadable"),
     },
-    "silver/olist/orders_quarantine": set(),
+    "silver/olist/orders_quarantine": SET_ASIDE,
     "silver/olist/payments": BOOKS
     | {
         *("order_id_missing", "payment_number_missing", "one_day_per_key", "amount_unreadable", "header_missing"),
         *("payment_date_unreadable", "payment_date_before_start", "payment_date_in_future", "installments_unreadable"),
     },
-    "silver/olist/payments_quarantine": set(),
+    "silver/olist/payments_quarantine": SET_ASIDE,
     "silver/olist/products": BOOKS | {"product_id_missing"},
-    "silver/olist/products_quarantine": set(),
+    "silver/olist/products_quarantine": SET_ASIDE,
     "silver/online_retail/customers": {"all_described"},
     "silver/online_retail/orders": ORDERS | {"ordered_at_unreadable"},
-    "silver/online_retail/orders_quarantine": set(),
+    "silver/online_retail/orders_quarantine": SET_ASIDE,
     "silver/online_retail/products": {"all_described"},
     "silver/psycho_bunny/buyers": {"all_described"},
     "silver/psycho_bunny/calendar": BOOKS
@@ -88,24 +89,24 @@ CHECKS: dict[str, set[str]] = {
         *("fiscal_week_start_unreadable", "fiscal_week_end_unreadable"),
         *("fiscal_month_start_unreadable", "fiscal_month_end_unreadable"),
     },
-    "silver/psycho_bunny/calendar_quarantine": set(),
+    "silver/psycho_bunny/calendar_quarantine": SET_ASIDE,
     "silver/psycho_bunny/customers": BOOKS | {"customer_id_missing", "email_malformed"},
-    "silver/psycho_bunny/customers_quarantine": set(),
+    "silver/psycho_bunny/customers_quarantine": SET_ASIDE,
     "silver/psycho_bunny/orders": ORDERS,
-    "silver/psycho_bunny/orders_quarantine": set(),
+    "silver/psycho_bunny/orders_quarantine": SET_ASIDE,
     "silver/psycho_bunny/products": {"all_described"},
     "silver/storefront/customers": BOOKS | {"customer_id_missing", "email_malformed", "signup_date_unreadable"},
-    "silver/storefront/customers_quarantine": set(),
+    "silver/storefront/customers_quarantine": SET_ASIDE,
     "silver/storefront/orders": ORDERS,
-    "silver/storefront/orders_quarantine": set(),
+    "silver/storefront/orders_quarantine": SET_ASIDE,
     "silver/storefront/payments": BOOKS
     | {
         *("order_id_missing", "payment_number_missing", "one_day_per_key", "amount_unreadable"),
         *("payment_date_unreadable", "payment_date_before_start", "payment_date_in_future", "installments_unreadable"),
     },
-    "silver/storefront/payments_quarantine": set(),
+    "silver/storefront/payments_quarantine": SET_ASIDE,
     "silver/storefront/products": BOOKS | {"product_id_missing", "list_price_negative", "list_price_unreadable"},
-    "silver/storefront/products_quarantine": set(),
+    "silver/storefront/products_quarantine": SET_ASIDE,
     "gold/dim_customer": {"unique_key"},
     "gold/dim_date": {"unique_key"},
     "gold/dim_product": {"unique_key"},

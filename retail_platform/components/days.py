@@ -114,6 +114,7 @@ def daily_asset(
     checks: Iterable[DayCheck],
     ins: Mapping[str, dg.AssetIn] | None = None,
     deps: Iterable[dg.AssetKey] = (),
+    also_checked: Mapping[dg.AssetKey, Iterable[DayCheck]] | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Decorate a function that computes days of a table; every asset of ours is made by this.
 
@@ -128,8 +129,10 @@ def daily_asset(
         checks: The checks of `key`.
         ins: What is loaded for the function, by parameter.
         deps: What must be there before, and is not loaded.
+        also_checked: The checks of its other outputs.
     """
     partitions = daily(start)
+    checked = {key: checks} | dict(also_checked or {})
     return dg.multi_asset(
         name="_".join(key.path),
         ins=ins,
@@ -139,7 +142,7 @@ def daily_asset(
         group_name=group,
         pool=pool(key.path),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[check.spec(key, partitions) for check in checks],
+        check_specs=[check.spec(asset, partitions) for asset, some in checked.items() for check in some],
     )
 
 

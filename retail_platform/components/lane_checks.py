@@ -8,8 +8,8 @@ import polars as pl
 from retail_platform.components.checks import WARN, DayCheck, rule_check
 from retail_platform.contracts.contract import Contract
 from retail_platform.contracts.rules import PARTITION_DATE
-from retail_platform.contracts.silver import ENTITIES
 from retail_platform.instance.day_checks import DayResult
+from retail_platform.lake.parquet import LakeTable
 from retail_platform.landing.gathering import row_counts
 from retail_platform.landing.ledger import Book, Drop
 from retail_platform.landing.refining import CONTRACT, QUARANTINE_RATE, RefinedDays, refinery
@@ -39,6 +39,11 @@ RATE_BOUNDED = DayCheck(
     name=QUARANTINE_RATE, says="Not more of a day's rows are in quarantine than the limit, else the day is not written."
 )
 
+NOTHING_SET_ASIDE = DayCheck(
+    name="nothing_set_aside",
+    says="No row of the day is in quarantine. Those that are have their reasons, and leave it when a better one comes.",
+    severity=WARN,
+)
 ALL_DESCRIBED = DayCheck(
     name="all_described", says="Every member that the day's orders name is described by the day's rows.", severity=WARN
 )
@@ -117,13 +122,31 @@ def silver_results(
         results += check.results(key, days, failed=failed, total=total, details=blocked)
     results += UNIQUE_KEY.results(key, days, failed=_repeated_keys(refined.silver, how.contract), total=total)
     if is_dated:
-        results += ONE_DAY_PER_KEY.results(key, days, failed=_keys_elsewhere(platform, key, days), total=total)
+        results += ONE_DAY_PER_KEY.results(
+            key, days, failed=_keys_elsewhere(platform.table(key.path), how.contract, days), total=total
+        )
     examples = _examples(refined)
     for rule in how.rules:
         failed = {day: refined.counts[day][rule.name] for day in days}
         details = {day: text for (day, name), text in examples.items() if name == rule.name}
         results += rule_check(rule).results(key, days, failed=failed, total=total, details=details)
     return results
+
+
+def quarantine_results(key: dg.AssetKey, books: list[Book], refined: RefinedDays) -> list[DayResult]:
+    """The results of `NOTHING_SET_ASIDE` on each day, with how often each reason was given."""
+    given = refined.quarantine.select(PARTITION_DATE, "reasons").explode("reasons")
+    counted = given.group_by(PARTITION_DATE, "reasons").len().sort(PARTITION_DATE, "reasons")
+    reasons: dict[date, list[str]] = {}
+    for day, reason, rows in counted.iter_rows():
+        reasons.setdefault(day, []).append(f"{reason}: {rows}")
+    return NOTHING_SET_ASIDE.results(
+        key,
+        [book.day for book in books],
+        failed={book.day: book.quarantined_rows for book in books},
+        total={book.day: book.bronze_rows for book in books},
+        details={day: "\n".join(some) for day, some in reasons.items()},
+    )
 
 
 def described_results(
@@ -175,10 +198,8 @@ def _repeated_keys(silver: pl.DataFrame, contract: Contract) -> dict[date, int]:
     return dict(repeated[contract.partition_column].value_counts().iter_rows())
 
 
-def _keys_elsewhere(platform: Platform, key: dg.AssetKey, days: list[date]) -> dict[date, int]:
+def _keys_elsewhere(table: LakeTable, contract: Contract, days: list[date]) -> dict[date, int]:
     """How many keys of each day silver holds on another day, too: found in silver itself, not in the key index."""
-    contract = ENTITIES[key.path[-1]]
-    table = platform.table(key.path)
     names, day = list(contract.key), contract.partition_column
     mine = table.scan(days).select(*names, day)
     twice = (

@@ -21,11 +21,13 @@ from retail_platform.components.days import (
 from retail_platform.components.lane_checks import (
     ALL_DESCRIBED,
     BRONZE_CHECKS,
+    NOTHING_SET_ASIDE,
     ONE_DAY_PER_KEY,
     SILVER_CHECKS,
     bronze_results,
     described_results,
     keep_books,
+    quarantine_results,
     silver_results,
 )
 from retail_platform.components.lineage import quarantine_lineage, silver_lineage
@@ -155,6 +157,7 @@ def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> d
             ),
         },
         checks=[*checks, *map(rule_check, rules)],
+        also_checked={quarantine_key: [NOTHING_SET_ASIDE]},
     )
     def silver(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], rows: pl.LazyFrame
@@ -170,7 +173,8 @@ def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> d
         blocked = {day.isoformat(): f"blocked: {why}" for day, (_, why) in sorted(refined.blocked.items())}
         report_failed_days(context.instance, context.run, key, context.op_execution_context.op.name, blocked)
         books = keep_books(platform, key, days, refined)
-        yield from conclude(context, platform, silver_results(platform, key, books, refined, is_dated=is_dated))
+        results = silver_results(platform, key, books, refined, is_dated=is_dated)
+        yield from conclude(context, platform, [*results, *quarantine_results(quarantine_key, books, refined)])
 
     return silver
 

@@ -103,9 +103,7 @@ class Orders(Origin):
     ordered_at: Instant = column("Instant of the order, where the source gives a time.")
     customer_id: str = column("The source's customer id; null is a customer unknown.")
     product_id: str = column("The source's product id.")
-    quantity: int = column(
-        "Units as the source writes them: those of a refund are mostly negative.", nullable=False
-    )
+    quantity: int = column("Units as the source writes them: those of a refund are mostly negative.", nullable=False)
     unit_price: Price = column("Price of one unit.", nullable=False)
     discount_amount: Amount = column("Discount on the line.")
     freight_amount: Amount = column("Freight, not part of the total.")

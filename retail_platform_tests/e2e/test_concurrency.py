@@ -122,7 +122,7 @@ def test_after_a_power_cut_nothing_is_missed_or_done_twice(ui: DagsterUI, tmp_pa
 
 
 def test_sensors_a_backfill_and_a_load_at_once_end_in_the_same_tables(ui: DagsterUI, tmp_path: Path) -> None:
-    before = len(runs_of_days(ui))
+    before = len(ui.runs())
     days = each_day("2024-05-20", "2024-06-08")
     with ui.scans_held_up("storefront"):
         for path, content in scenario.LATER_FILES.items():
@@ -139,7 +139,7 @@ def test_sensors_a_backfill_and_a_load_at_once_end_in_the_same_tables(ui: Dagste
     assert ui.end_of_backfill(backfill).status == "COMPLETED_SUCCESS"
     ui.settle(*SENSORS)
 
-    runs = runs_of_days(ui)[before:]
+    runs = ui.runs()[before:]
     assert {run.status for run in runs} == {"SUCCESS"}
     assert {"dagster/backfill", "dagster/sensor_name", "retail/pid"} <= {tag for run in runs for tag in run.tags}
     assert ui.shop.platform.ledger.dirty_days("storefront") == []

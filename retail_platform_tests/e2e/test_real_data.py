@@ -151,8 +151,11 @@ def test_no_error_check_fails(data: RealData) -> None:
         ("gold/fact_payments", "payment_amount_not_zero", 5),
         ("silver/erp_crm/customers", "birth_date_implausible", 16),
         ("silver/erp_crm/customers", "customer_id_missing", 4),
+        ("silver/erp_crm/customers_quarantine", "nothing_set_aside", 4),
         ("silver/erp_crm/orders", "order_date_unreadable", 19),
+        ("silver/erp_crm/orders_quarantine", "nothing_set_aside", 19),
         ("silver/online_retail/orders", "unit_price_negative", 2),
+        ("silver/online_retail/orders_quarantine", "nothing_set_aside", 2),
     ]
 
 
