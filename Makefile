@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-fast lint format lock clean
+.PHONY: help setup demo up test test-fast lint format docs lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -40,6 +40,10 @@ lint: $(STAMP) ## Check style and types
 format: $(STAMP) ## Put the code into house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP) ## Write docs/tables.md anew from the contracts
+	$(BIN)/python -m retail_platform.commands.dictionary > docs/tables.md.new
+	mv docs/tables.md.new docs/tables.md
 
 lock: $(STAMP) ## Pin every dependency again, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \

@@ -174,6 +174,20 @@ def generate(
         run(out, days=days, orders_per_day=orders_per_day, start=_day(start), seed=seed, dirt=dirt, folder=folder)
 
 
+@app.command("new-source")
+def new_source(
+    name: Annotated[str, typer.Argument(help="Of the source: small letters, digits and _.")],
+    files: Annotated[list[Path], typer.Argument(help="Sample files, a few of each kind.")],
+    folder: Annotated[Path | None, typer.Option("--out", help="Instead of the folder of the bundled sources.")] = None,
+    show: Annotated[bool, typer.Option("--print", help="Print the defs.yaml, and write nothing.")] = False,  # noqa: FBT002
+) -> None:
+    """Look at sample files of a shop, and write a defs.yaml with what can be guessed."""
+    from retail_platform.commands.new_source import new_source as run
+
+    with _told_errors():
+        run(out, err, name, files, folder=folder, is_printed=show)
+
+
 @app.command("rebuild-warehouse")
 def rebuild_warehouse() -> None:
     """Make the DuckDB warehouse again from the lake's Parquet files."""

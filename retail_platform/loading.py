@@ -2,7 +2,8 @@
 
 Takes everything new in landing through to the warehouse. Work that touches one range of days is one run. More than one
 range goes in two waves, first every range's bronze, then the rest, so that look-ups and moved keys see all that came
-before any day is computed; and it is published once, at the end, so that no reader sees half a load.
+before any day is computed; and it is published once, at the end, so that no reader sees half a load. Then the
+snapshots that are out of date are taken, the newest day first.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,8 @@ from datetime import date
 import dagster as dg
 
 from retail_platform.components.days import DAYS, FINISHES, PUBLISH, SCANNED, TICKET, job_name
+from retail_platform.components.snapshot_sensor import selected
+from retail_platform.components.snapshots import SNAPSHOTS, shelf
 from retail_platform.instance.headless import run_range
 from retail_platform.landing.planning import Days, merge_ranges, plan, spoken
 from retail_platform.platform import Platform
@@ -24,9 +27,10 @@ OnStep = Callable[[str, Days, dg.DagsterEvent], None]
 
 @dataclass(kw_only=True)
 class LoadReport:
-    """What a load did: its runs, the days it computed, and what went wrong."""
+    """What a load did: its runs, those that took snapshots after them, the days it computed, and what went wrong."""
 
     runs: int = 0
+    snapshot_runs: int = 0
     ranges: dict[str, list[Days]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
@@ -66,13 +70,20 @@ class Loader:
                 failed = self._wave(work, report, layers=("bronze",), ticket=ticket)
                 ticket = self.platform.ledger.last_ticket()
                 self._compute(self._plan(sources, first, last), report, ticket=ticket, failed=failed)
+        self.take_snapshots(report)
         return report
 
+    def take_snapshots(self, report: LoadReport) -> None:
+        """Take every snapshot that is out of date, the newest day first, and publish them."""
+        for overdue in shelf(self.platform).overdue(self.platform.last_day):
+            self._run(SNAPSHOTS, overdue.days, report, tags={}, assets=selected(overdue.marts))
+
     def publish(self) -> LoadReport:
-        """Bring the warehouse up to date; no day is computed."""
+        """Bring snapshots and the warehouse up to date; no other day is computed."""
         report = LoadReport()
         today = self.platform.last_day
         self._run(PUBLISH, (today, today), report, tags={})
+        self.take_snapshots(report)
         return report
 
     def _plan(self, sources: list[str], first: date | None, last: date | None) -> dict[str, list[Days]]:
@@ -117,6 +128,9 @@ class Loader:
             asset_selection=assets,
             on_event=lambda event: self.on_step(job, days, event),
         )
-        report.runs += 1
+        if job == SNAPSHOTS:
+            report.snapshot_runs += 1
+        else:
+            report.runs += 1
         report.errors += [f"{job} {spoken(days)}: {error}" for error in result.errors]
         return result.success

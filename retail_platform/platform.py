@@ -45,7 +45,7 @@ CHECK_RESULTS = pl.Schema(
 """Columns of `ops.check_results`: every check of every day of every run."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Platform:
     """All that belongs to one data folder."""
 
@@ -101,7 +101,10 @@ class Platform:
         """The contract of the table with this asset key; bronze tables have none."""
         match list(key):
             case ["silver", source, entity] if source in self.sources:
-                return QUARANTINE if entity.endswith(QUARANTINE_SUFFIX) else ENTITIES.get(entity)
+                if entity.endswith(QUARANTINE_SUFFIX):
+                    return QUARANTINE
+                spec = self.sources[source]
+                return ENTITIES[spec.entity_of(entity)] if entity in spec.entities else None
             case ["gold", table]:
                 return GOLD.get(table)
             case ["marts", table]:
@@ -129,7 +132,11 @@ class Platform:
 
     def silver_tables(self, entity: str) -> list[LakeTable]:
         """The silver tables of an entity, of all sources that have it."""
-        return [self.table(["silver", name, entity]) for name, spec in self.sources.items() if entity in spec.entities]
+        return [
+            self.table(["silver", name, table])
+            for name, spec in self.sources.items()
+            for table in spec.tables_of(entity)
+        ]
 
 
 _ASSEMBLED: ContextVar[Platform | None] = ContextVar("assembled", default=None)

@@ -8,11 +8,16 @@ from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_SNAPSHOT_THRESHOLDS = {
+    *("value_segment_high", "value_segment_medium", "percentile_segment_high", "percentile_segment_low"),
+    *("top_customers", "affinity_min_orders"),
+}
 
 
 class SettingsError(Exception):
@@ -52,6 +57,28 @@ class Settings(BaseSettings):
     restocking_fee_rate: Decimal = Field(
         default=Decimal("0.10"), ge=Decimal(0), decimal_places=4, description="Of the absolute refund amount."
     )
+    large_order_amount: Decimal = Field(
+        default=Decimal(5000), ge=Decimal(0), description="An order of this total or more is large."
+    )
+    outlier_deviations: float = Field(
+        default=6.0, gt=0, description="An amount further than this from its product's median is an outlier."
+    )
+    value_segment_high: Decimal = Field(
+        default=Decimal(10_000), description="A customer who has spent this or more is of high value."
+    )
+    value_segment_medium: Decimal = Field(
+        default=Decimal(5_000), description="A customer who has spent this or more is of medium value."
+    )
+    percentile_segment_high: float = Field(
+        default=0.67, gt=0, lt=1, description="Customers above this percentile of spending are High."
+    )
+    percentile_segment_low: float = Field(
+        default=0.33, gt=0, lt=1, description="Customers above this percentile of spending are Medium, others Low."
+    )
+    top_customers: int = Field(default=100, ge=1, description="How many of a source's customers are the top ones.")
+    affinity_min_orders: int = Field(
+        default=20, ge=1, description="Pairs of products are shown that were bought together in so many orders."
+    )
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -59,6 +86,19 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
+
+    @model_validator(mode="after")
+    def _segments_are_in_order(self) -> Self:
+        if self.value_segment_medium > self.value_segment_high:
+            raise ValueError("RETAIL_VALUE_SEGMENT_MEDIUM is above RETAIL_VALUE_SEGMENT_HIGH: set it lower")
+        if self.percentile_segment_low > self.percentile_segment_high:
+            raise ValueError("RETAIL_PERCENTILE_SEGMENT_LOW is above RETAIL_PERCENTILE_SEGMENT_HIGH: set it lower")
+        return self
+
+    @property
+    def snapshot_thresholds(self) -> str:
+        """The settings that decide what snapshot marts say, in words."""
+        return self.model_dump_json(include=_SNAPSHOT_THRESHOLDS)
 
     @property
     def root(self) -> Path:
@@ -105,4 +145,6 @@ def current_settings() -> Settings:
 
 
 def _explain(problem: ErrorDetails) -> str:
+    if not problem["loc"]:
+        return problem["msg"].removeprefix("Value error, ")
     return f"RETAIL_{problem['loc'][0]!s}".upper() + f" is {problem['input']!r}: {problem['msg']}"

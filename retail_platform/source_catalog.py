@@ -1,6 +1,8 @@
 """Reads the declarations of sources (`defs/sources/<name>/defs.yaml`), without Dagster and without touching data."""
 
-from collections.abc import Collection, Mapping, Sequence
+import ast
+import importlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -10,10 +12,11 @@ from dagster_shared.yaml_utils import parse_yaml_with_source_position
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, ValidationError
 
-from retail_platform.source_spec import SourceSpec
+from retail_platform.source_spec import HookSpec, SourceSpec
 
 COMPONENT_TYPE = "retail_platform.components.source.RetailSource"
 BUNDLED = Path(__file__).parent / "defs" / "sources"
+FRAME_LIBRARIES = frozenset({"polars", "pandas", "pyarrow", "pyspark", "duckdb", "dask", "ibis"})
 
 
 class DeclarationError(Exception):
@@ -66,16 +69,58 @@ def read_source(path: Path, *, words: Mapping[str, Words] | None = None) -> Sour
         spec = SourceSpec.model_validate(document.get("attributes"))
     except ValidationError as error:
         raise DeclarationError("\n".join(_explain(problem, positions) for problem in error.errors())) from error
+    _check_hooks(path.parent, spec, positions)
     if words is not None:
         _check_entities(spec, words, positions)
     return spec
 
 
+def load_hook(source: str, hook: HookSpec) -> Callable[[Any], Any]:
+    """The Python function of a source: Narwhals lazy frame -> Narwhals lazy frame. Reading its file runs it."""
+    module = importlib.import_module(f"retail_platform.defs.sources.{source}.{hook.module}")
+    return getattr(module, hook.name)
+
+
+def _check_hooks(folder: Path, spec: SourceSpec, positions: SourcePositionTree) -> None:
+    """The functions are there, and keep to Narwhals; their files are parsed, not run."""
+    for name, entity in spec.entities.items():
+        if entity.hook is None:
+            continue
+        problem = _hook_problem(folder / f"{entity.hook.module}.py", entity.hook.name)
+        if problem:
+            raise DeclarationError(_at(positions, ["entities", name, "hook", "function"], problem))
+
+
+def _hook_problem(file: Path, function: str) -> str:
+    if not file.is_file():
+        return f"there is no {file}: write the function {function} there"
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        return f"{file}:{error.lineno}: not Python: {error.msg}"
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    if function not in names:
+        return f"{file} has no function {function}; it has {', '.join(names) or 'none'}"
+    foreign = sorted(FRAME_LIBRARIES.intersection(_imported(tree)))
+    return f"{file} imports {', '.join(foreign)}: a hook works on Narwhals frames alone" if foreign else ""
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+    return {name.split(".")[0] for name in names}
+
+
 def _check_entities(spec: SourceSpec, words: Mapping[str, Words], positions: SourcePositionTree) -> None:
     for name, entity in spec.entities.items():
+        allowed_words = words[spec.entity_of(name)]
         for section, used, allowed in (
-            ("columns", entity.columns, words[name].columns),
-            ("rules", entity.rules, words[name].rules),
+            ("columns", entity.columns, allowed_words.columns),
+            ("rules", entity.rules, allowed_words.rules),
         ):
             for word in used:
                 if word not in allowed:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from retail_platform_tests.e2e.real_files import RealDataStore
 from retail_platform_tests.shop import Shop, shared_data
 
 
@@ -31,3 +32,11 @@ def real_data() -> Path:
     if folder is None:
         pytest.skip("needs real data: ../shared/data beside the project, or its folder in RETAIL_SHARED_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> RealDataStore:
+    """The real files, loaded; where several processes run tests, they share what one of them has loaded."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    return RealDataStore(real_data, root / "real")

@@ -111,3 +111,92 @@ def products(*lines: str) -> str:
 def customers(*lines: str) -> str:
     """A customer file with these lines."""
     return "\n".join([CUSTOMERS.splitlines()[0], *lines]) + "\n"
+
+
+MARKET_ORDER_HEADER = (
+    "order_id,customer_id,order_status,order_purchase_timestamp,order_approved_at,order_delivered_carrier_date,"
+    "order_delivered_customer_date,order_estimated_delivery_date"
+)
+MARKET_ITEM_HEADER = "order_id,order_item_id,product_id,seller_id,shipping_limit_date,price,freight_value"
+MARKET_PAYMENT_HEADER = "order_id,payment_sequential,payment_type,payment_installments,payment_value"
+
+
+def market_orders(*orders: str) -> str:
+    """An olist file of orders, each said as `id customer status 2024-06-01T10:00:00` (`-` for nothing)."""
+    parts = [["" if part == "-" else part for part in order.split()] for order in orders]
+    lines = [",".join([*three, at.replace("T", " "), "", "", "", ""]) for *three, at in parts]
+    return "\n".join([MARKET_ORDER_HEADER, *lines]) + "\n"
+
+
+def market_items(*items: str) -> str:
+    """An olist file of order items, each said as `order item product price freight` (`-` for nothing)."""
+    parts = [["" if part == "-" else part for part in item.split()] for item in items]
+    lines = [
+        f"{order},{item},{product},S1,2024-07-01 00:00:00,{price},{freight}"
+        for order, item, product, price, freight in parts
+    ]
+    return "\n".join([MARKET_ITEM_HEADER, *lines]) + "\n"
+
+
+def market_payments(*payments: str) -> str:
+    """An olist file of payments, each said as `order number method installments amount`."""
+    return "\n".join([MARKET_PAYMENT_HEADER, *(",".join(payment.split()) for payment in payments)]) + "\n"
+
+
+def market_customers(*customers: str) -> str:
+    """An olist file of customers, each said as `id person city state`."""
+    header = "customer_id,customer_unique_id,customer_zip_code_prefix,customer_city,customer_state"
+    parts = [customer.split() for customer in customers]
+    return "\n".join([header, *(f"{key},{person},01000,{city},{state}" for key, person, city, state in parts)]) + "\n"
+
+
+MARKET_FILES = {
+    "olist/customers/customers-2024-06-01.csv": market_customers(
+        "K1 ann recife PE", "K2 bob manaus AM", "K3 ann natal RN"
+    ),
+    "olist/orders/orders-2024-06-04.csv": market_orders(
+        "A K1 delivered 2024-06-01T10:00:00",
+        "B K2 shipped 2024-06-01T23:30:00",
+        "C K3 canceled 2024-06-02T09:00:00",
+        "D K9 unavailable 2024-06-03T09:00:00",  # without items
+        "E K2 lost 2024-06-03T10:00:00",  # of no status we know
+        "F K2 created someday",
+    ),
+    "olist/order_items/items-2024-06-04.csv": market_items(
+        "A 1 P1 10.00 1.50",
+        "A 2 P2 20.00 2.50",
+        "B 1 P1 10.00 1.50",
+        "C 1 P3 7.77 0.00",
+        "E 1 P1 1.00 1.00",
+        "F 1 P1 2.00 1.00",
+        "G 1 P1 5.00 1.00",  # its order comes later
+        "H 1 P1 6.00 1.00",  # its order never comes
+        "H 2 P1 free 1.00",
+        "- 1 P1 8.00 1.00",
+    ),
+    "olist/order_payments/payments-2024-06-04.csv": market_payments(
+        "A 1 credit_card 3 34.00", "B 1 boleto 1 11.50", "C 1 voucher 1 7.77", "G 1 voucher 1 6.00"
+    ),
+}
+"""A small marketplace, whose order lines and payments have their date in the file of orders."""
+
+LATER_MARKET_FILES = {
+    # G comes at last, B moves to another day, A is another customer's, D is now delivered.
+    "olist/orders/orders-2024-06-05.csv": market_orders(
+        "G K1 approved 2024-06-02T11:00:00",
+        "B K2 delivered 2024-06-03T08:00:00",
+        "A K2 delivered 2024-06-01T10:00:00",
+        "D K1 delivered 2024-06-03T09:00:00",
+    ),
+    # B moves once more, F gets its date.
+    "olist/orders/orders-2024-06-07.csv": market_orders(
+        "B K2 delivered 2024-06-02T08:00:00", "F K2 created 2024-06-01T09:00:00"
+    ),
+    # An item costs something else, one becomes free of price, one more comes.
+    "olist/order_items/items-2024-06-06.csv": market_items(
+        "A 1 P1 12.00 1.50", "C 1 P3 gratis 0.00", "B 2 P2 3.00 0.50", "H 1 P1 6.60 1.00"
+    ),
+    "olist/order_payments/payments-2024-06-06.csv": market_payments("A 1 credit_card 6 36.00", "B 2 voucher 1 3.50"),
+    "olist/customers/customers-2024-06-05.csv": market_customers("K9 cid belem PA", "K2 bob olinda PE"),
+}
+"""What changes that marketplace, in whatever order it comes."""

@@ -82,11 +82,17 @@ class Shop:
         """Look at landing, and take what is new into the ledger."""
         return {name: scan(lane) for name, lane in self.platform.lanes.items()}
 
-    def load(self, *sources: str, scan: bool = True) -> LoadReport:
-        """Take everything new to the warehouse; without `scan`, what the ledger knows already."""
+    def load(self, *sources: str, scan: bool = True, snapshots: bool = False) -> LoadReport:
+        """Take everything new to the warehouse.
+
+        Args:
+            sources: All active ones if none is named.
+            scan: Whether to look for new files; else what the ledger knows already is loaded.
+            snapshots: Whether snapshots follow, as they do for users; most tests look at none, and need not wait.
+        """
         if scan:
             self.scan()
-        loader = Loader(
+        loader = (Loader if snapshots else _LoaderWithoutSnapshots)(
             platform=self.platform, definitions=self.definitions, instance=self.instance, on_step=lambda *_: None
         )
         return loader.load(sources or self.platform.sources)
@@ -135,6 +141,11 @@ class Shop:
                 if evaluation.partition is not None:
                     found.setdefault(date.fromisoformat(evaluation.partition), evaluation)
         return found
+
+
+class _LoaderWithoutSnapshots(Loader):
+    def take_snapshots(self, report: LoadReport) -> None:
+        pass
 
 
 def _declared_otherwise(spec: SourceSpec, feed: str, changes: Mapping[str, object]) -> SourceSpec:

@@ -18,6 +18,7 @@ ROOT = Path(retail_platform.__file__).parent
 LAYERS = (
     "instance",
     "settings",
+    "expressions",
     "source_spec",
     "source_catalog",
     "contracts",
@@ -25,6 +26,7 @@ LAYERS = (
     "transforms",
     "lake",
     "landing",
+    "onboarding",
     "platform",
     "serving",
     "components",
@@ -119,7 +121,7 @@ def test_dagster_is_known_only_where_it_must_be():
     assert [module for module in knowing if not is_within(module, KNOWS_DAGSTER)] == []
 
 
-@pytest.mark.parametrize("module", modules_of("transforms"))
+@pytest.mark.parametrize("module", modules_of("transforms", "defs.sources"))
 def test_transforms_know_narwhals_alone_of_the_frame_libraries(module: str):
     assert not FRAME_LIBRARIES & libraries(module)
 

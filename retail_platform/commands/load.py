@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,7 +33,7 @@ def load(out: Console, err: Console, *, source: str | None, first: date | None, 
     new, unreadable = _scan(landing, sources, out, err)
     work = plan(landing.ledger, landing.settings, sources, first=first, last=last)
     report = None
-    if work or not (landing.settings.warehouse_dir / "retail.duckdb").exists():
+    if work or not (landing.settings.warehouse_dir / "retail.duckdb").exists() or _overdue(landing):
         report = _run(sources, err, first=first, last=last, work_days=bool(work))
         for error in report.errors:
             err.print(f"[red]failed[/red] {escape(error)}")
@@ -43,7 +43,8 @@ def load(out: Console, err: Console, *, source: str | None, first: date | None, 
         out.print(f"Nothing to do: {new} new files, and all {len(sources)} sources are up to date ({seconds:.1f} s).")
     else:
         _tell_days(landing, report, out)
-        out.print(f"Loaded {new} new files in {report.runs} runs and {seconds:.1f} s.")
+        snapshots = f" and {report.snapshot_runs} for snapshots" if report.snapshot_runs else ""
+        out.print(f"Loaded {new} new files in {report.runs} runs{snapshots}, {seconds:.1f} s.")
         out.print(f"The answers are in {landing.settings.warehouse_dir / 'retail.duckdb'}", markup=False)
     return 1 if undone else 0
 
@@ -102,6 +103,15 @@ def _run(sources: list[str], err: Console, *, first: date | None, last: date | N
 
         loader = Loader(platform=platform, definitions=build_defs(platform), instance=instance, on_step=show)
         return loader.load(sources, first=first, last=last) if work_days else loader.publish()
+
+
+def _overdue(landing: Landing) -> bool:
+    """Whether snapshots are out of date: a load was killed before it took them, or a day was computed by hand."""
+    from retail_platform.lake.snapshots import SnapshotShelf
+
+    settings = landing.settings
+    shelf = SnapshotShelf(lake_dir=settings.lake_dir, thresholds=settings.snapshot_thresholds)
+    return bool(shelf.overdue(datetime.now(UTC).date()))
 
 
 def _tell_days(landing: Landing, report: "LoadReport", out: Console) -> None:

@@ -87,12 +87,12 @@ def show_rows(
 def _explain(platform: Platform, source: str, entity: str, rule: Rule, raw: str) -> str:
     """The rule's words, with the source's own column and the value it holds."""
     spec = platform.sources[source].entities[entity].columns.get(rule.columns[0])
-    if rule.name == ROW_MALFORMED or spec is None or spec.column is None:
+    columns = list(dict.fromkeys(spec.origins())) if spec is not None else []
+    if rule.name == ROW_MALFORMED or not columns:
         return rule.says
-    column = spec.column
     values = json.loads(raw)
-    value = f" is {values[column]!r}" if column in values else ""
-    return f"column {column}{value}. {rule.says}"
+    told = [f"column {column}" + (f" is {values[column]!r}" if column in values else "") for column in columns]
+    return f"{', '.join(told)}. {rule.says}"
 
 
 def _rows(platform: Platform, source: str, entity: str, first: date | None, last: date | None) -> pl.LazyFrame:

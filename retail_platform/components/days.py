@@ -15,6 +15,9 @@ from retail_platform.serving.duckdb import duckdb_type
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 
+OWNER = "team:retail-data"
+"""Who answers for our tables, as the catalog shows it."""
+
 IO_MANAGER = "io_manager"
 PLATFORM = "platform"
 
@@ -31,6 +34,9 @@ FINISHES = "retail/finishes"
 TICKET = "retail/ticket"
 """Run tag: the newest ticket of the ledger when the run was asked for; later ones are not finished by it."""
 
+
+WAREHOUSE = dg.AssetKey(["serving", "duckdb"])
+"""The DuckDB warehouse, last in every job."""
 
 PUBLISH = "publish"
 """The job that brings the warehouse up to date, and computes nothing."""
@@ -108,6 +114,7 @@ def daily_asset(
     checks: Iterable[DayCheck],
     ins: Mapping[str, dg.AssetIn] | None = None,
     deps: Iterable[dg.AssetKey] = (),
+    also_checked: Mapping[dg.AssetKey, Iterable[DayCheck]] | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Decorate a function that computes days of a table; every asset of ours is made by this.
 
@@ -122,8 +129,10 @@ def daily_asset(
         checks: The checks of `key`.
         ins: What is loaded for the function, by parameter.
         deps: What must be there before, and is not loaded.
+        also_checked: The checks of its other outputs.
     """
     partitions = daily(start)
+    checked = {key: checks} | dict(also_checked or {})
     return dg.multi_asset(
         name="_".join(key.path),
         ins=ins,
@@ -133,7 +142,7 @@ def daily_asset(
         group_name=group,
         pool=pool(key.path),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[check.spec(key, partitions) for check in checks],
+        check_specs=[check.spec(asset, partitions) for asset, some in checked.items() for check in some],
     )
 
 
@@ -141,4 +150,11 @@ def stored(
     key: dg.AssetKey, *, description: str, kinds: Collection[str], metadata: Mapping[str, Any] | None = None
 ) -> dg.AssetOut:
     """An output that the lake's IO manager takes care of."""
-    return dg.AssetOut(key=key, description=description, metadata=metadata, io_manager_key=IO_MANAGER, kinds=set(kinds))
+    return dg.AssetOut(
+        key=key,
+        description=description,
+        metadata=metadata,
+        io_manager_key=IO_MANAGER,
+        kinds=set(kinds),
+        owners=[OWNER],
+    )

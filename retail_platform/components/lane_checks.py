@@ -8,8 +8,9 @@ import polars as pl
 from retail_platform.components.checks import WARN, DayCheck, rule_check
 from retail_platform.contracts.contract import Contract
 from retail_platform.contracts.rules import PARTITION_DATE
-from retail_platform.contracts.silver import ENTITIES
 from retail_platform.instance.day_checks import DayResult
+from retail_platform.lake.parquet import LakeTable
+from retail_platform.landing.gathering import row_counts
 from retail_platform.landing.ledger import Book, Drop
 from retail_platform.landing.refining import CONTRACT, QUARANTINE_RATE, RefinedDays, refinery
 from retail_platform.platform import QUARANTINE_SUFFIX, Platform
@@ -27,7 +28,7 @@ SCHEMA_UNCHANGED = DayCheck(
     severity=WARN,
 )
 BOOKS_BALANCE = DayCheck(
-    name="books_balance", says="Rows in bronze = rows in silver + rows in quarantine + superseded rows."
+    name="books_balance", says="Rows of the day in bronze = rows in silver + rows in quarantine + superseded rows."
 )
 ONE_DAY_PER_KEY = DayCheck(name="one_day_per_key", says="No key of the day stands on another day, too.")
 UNIQUE_KEY = DayCheck(name="unique_key", says="No two rows of the day have the same key.")
@@ -38,6 +39,11 @@ RATE_BOUNDED = DayCheck(
     name=QUARANTINE_RATE, says="Not more of a day's rows are in quarantine than the limit, else the day is not written."
 )
 
+NOTHING_SET_ASIDE = DayCheck(
+    name="nothing_set_aside",
+    says="No row of the day is in quarantine. Those that are have their reasons, and leave it when a better one comes.",
+    severity=WARN,
+)
 ALL_DESCRIBED = DayCheck(
     name="all_described", says="Every member that the day's orders name is described by the day's rows.", severity=WARN
 )
@@ -116,7 +122,9 @@ def silver_results(
         results += check.results(key, days, failed=failed, total=total, details=blocked)
     results += UNIQUE_KEY.results(key, days, failed=_repeated_keys(refined.silver, how.contract), total=total)
     if is_dated:
-        results += ONE_DAY_PER_KEY.results(key, days, failed=_keys_elsewhere(platform, key, days), total=total)
+        results += ONE_DAY_PER_KEY.results(
+            key, days, failed=_keys_elsewhere(platform.table(key.path), how.contract, days), total=total
+        )
     examples = _examples(refined)
     for rule in how.rules:
         failed = {day: refined.counts[day][rule.name] for day in days}
@@ -125,11 +133,26 @@ def silver_results(
     return results
 
 
+def quarantine_results(key: dg.AssetKey, books: list[Book], refined: RefinedDays) -> list[DayResult]:
+    """The results of `NOTHING_SET_ASIDE` on each day, with how often each reason was given."""
+    given = refined.quarantine.select(PARTITION_DATE, "reasons").explode("reasons")
+    counted = given.group_by(PARTITION_DATE, "reasons").len().sort(PARTITION_DATE, "reasons")
+    reasons: dict[date, list[str]] = {}
+    for day, reason, rows in counted.iter_rows():
+        reasons.setdefault(day, []).append(f"{reason}: {rows}")
+    return NOTHING_SET_ASIDE.results(
+        key,
+        [book.day for book in books],
+        failed={book.day: book.quarantined_rows for book in books},
+        total={book.day: book.bronze_rows for book in books},
+        details={day: "\n".join(some) for day, some in reasons.items()},
+    )
+
+
 def described_results(
-    key: dg.AssetKey, days: list[date], members: pl.DataFrame, orders: pl.LazyFrame
+    key: dg.AssetKey, days: list[date], members: pl.DataFrame, orders: pl.LazyFrame, contract: Contract
 ) -> list[DayResult]:
     """The results of `ALL_DESCRIBED`: where orders and members are mapped differently, their ids do not meet."""
-    contract = ENTITIES[key.path[-1]]
     (name,) = contract.key
     described = members.lazy().select(name, pl.col(contract.partition_column).alias("order_date"))
     named = orders.select(name, "order_date").drop_nulls().unique()
@@ -145,7 +168,7 @@ def keep_books(platform: Platform, key: dg.AssetKey, days: list[date], refined: 
     """Write into the ledger what became of each day's rows, counted in the files as they were written."""
     _, source, entity = key.path
     feed = platform.sources[source].entities[entity].feed
-    bronze = platform.table(["bronze", source, feed]).row_counts(days)
+    bronze = row_counts(platform.lanes[source], feed, days)
     quarantined = platform.table(["silver", source, entity + QUARANTINE_SUFFIX]).row_counts(days)
     silver = platform.table(key.path).row_counts(days)
     # A blocked day's file holds what it held before; what counts is what became of the new rows.
@@ -170,15 +193,13 @@ def keep_books(platform: Platform, key: dg.AssetKey, days: list[date], refined: 
 
 def _repeated_keys(silver: pl.DataFrame, contract: Contract) -> dict[date, int]:
     """How many rows of each day share their key with another: two spellings of one key, that mapping has made equal."""
-    names = [contract.partition_column, *contract.key]
+    names = [contract.partition_column, *contract.key, *contract.versions]
     repeated = silver.filter(pl.struct(names).is_duplicated())
     return dict(repeated[contract.partition_column].value_counts().iter_rows())
 
 
-def _keys_elsewhere(platform: Platform, key: dg.AssetKey, days: list[date]) -> dict[date, int]:
+def _keys_elsewhere(table: LakeTable, contract: Contract, days: list[date]) -> dict[date, int]:
     """How many keys of each day silver holds on another day, too: found in silver itself, not in the key index."""
-    contract = ENTITIES[key.path[-1]]
-    table = platform.table(key.path)
     names, day = list(contract.key), contract.partition_column
     mine = table.scan(days).select(*names, day)
     twice = (

@@ -39,9 +39,9 @@ def publish_sensor(warehouse: dg.AssetKey, job: Job) -> dg.SensorDefinition:
     return sensor
 
 
-def newest_materialization(instance: dg.DagsterInstance) -> int:
-    """The newest materialization of an asset in the event log; 0 if there is none."""
-    return max(_positions(instance, None).values(), default=0)
+def newest_materialization(instance: dg.DagsterInstance, warehouse: dg.AssetKey) -> int:
+    """The newest materialization of an asset but the warehouse in the event log; 0 if there is none."""
+    return max((at for key, at in _positions(instance, None).items() if key != warehouse), default=0)
 
 
 def publish_what_is_not(
@@ -50,7 +50,7 @@ def publish_what_is_not(
     """One tick: ask for a publish if an asset was materialized since the last one, and nobody is at it."""
     # This sensor looks after dead runs, too: those of the sources may be switched off.
     release_orphans(instance)
-    position = _published_up_to(instance, warehouse)
+    position = published_up_to(instance, warehouse)
     later = {key for key, at in _positions(instance, keys).items() if at > position}
     if not later:
         return dg.SkipReason("Everything is published.")
@@ -83,7 +83,8 @@ def _positions(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey] | None)
     return {record.asset_entry.asset_key: record.asset_entry.last_materialization_storage_id or 0 for record in records}
 
 
-def _published_up_to(instance: dg.DagsterInstance, warehouse: dg.AssetKey) -> int:
+def published_up_to(instance: dg.DagsterInstance, warehouse: dg.AssetKey) -> int:
+    """The newest materialization that the last publish knew of; 0 if there was none."""
     event = instance.get_latest_materialization_event(warehouse)
     materialization = event.asset_materialization if event else None
     position = materialization.metadata.get(POSITION) if materialization else None

@@ -21,13 +21,16 @@ from retail_platform.components.days import (
 from retail_platform.components.lane_checks import (
     ALL_DESCRIBED,
     BRONZE_CHECKS,
+    NOTHING_SET_ASIDE,
     ONE_DAY_PER_KEY,
     SILVER_CHECKS,
     bronze_results,
     described_results,
     keep_books,
+    quarantine_results,
     silver_results,
 )
+from retail_platform.components.lineage import quarantine_lineage, silver_lineage
 from retail_platform.contracts.bronze import DESCRIPTIONS, bronze_schema
 from retail_platform.contracts.rules import PARTITION_DATE
 from retail_platform.contracts.silver import ENTITIES, QUARANTINE
@@ -41,7 +44,8 @@ from retail_platform.landing.refining import (
 )
 from retail_platform.platform import QUARANTINE_SUFFIX, Platform, assembled_platform
 from retail_platform.settings import Settings
-from retail_platform.source_spec import SourceSpec
+from retail_platform.source_spec import EntitySpec, SourceSpec
+from retail_platform.transforms.silver import rules_of
 
 _KINDS = ("polars", "parquet")
 
@@ -126,34 +130,34 @@ def _note_ticket(context: dg.AssetExecutionContext, platform: Platform, source: 
 def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> dg.AssetsDefinition:
     key = dg.AssetKey(["silver", source, entity])
     quarantine_key = dg.AssetKey(["silver", source, entity + QUARANTINE_SUFFIX])
-    contract = ENTITIES[entity]
+    contract = ENTITIES[spec.entity_of(entity)]
     declared = spec.entities[entity]
-    is_dated = spec.feeds[declared.feed].kind == "transactional"
+    is_dated = spec.feeds[declared.feed].kind != "master"
     checks = [*SILVER_CHECKS, *([ONE_DAY_PER_KEY] if is_dated else [])]
-    rules = contract.rules_for(mapped=declared.columns, overrides=declared.rules)
-    lookups = {lookup.feed for lookup in declared.lookups.values()}
+    rules = rules_of(declared, contract)
 
     @daily_asset(
         key,
         start=settings.start_date,
         group=source,
         ins={"rows": dg.AssetIn(key=["bronze", source, declared.feed])},
-        deps=[dg.AssetKey(["bronze", source, feed]) for feed in sorted(lookups)],
+        deps=_read_elsewhere(source, declared),
         outs={
             "quarantine": stored(
                 quarantine_key,
                 description=f"Rows of {source} that are no valid {entity}, with the reasons. {QUARANTINE.description}",
-                metadata=contract_metadata(QUARANTINE),
+                metadata=contract_metadata(QUARANTINE) | quarantine_lineage(source, spec, entity),
                 kinds=_KINDS,
             ),
             "silver": stored(
                 key,
                 description=f"{contract.description} Source: {source}.",
-                metadata=contract_metadata(contract),
+                metadata=contract_metadata(contract) | silver_lineage(source, spec, entity),
                 kinds=_KINDS,
             ),
         },
         checks=[*checks, *map(rule_check, rules)],
+        also_checked={quarantine_key: [NOTHING_SET_ASIDE]},
     )
     def silver(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], rows: pl.LazyFrame
@@ -169,14 +173,20 @@ def _silver(source: str, spec: SourceSpec, entity: str, settings: Settings) -> d
         blocked = {day.isoformat(): f"blocked: {why}" for day, (_, why) in sorted(refined.blocked.items())}
         report_failed_days(context.instance, context.run, key, context.op_execution_context.op.name, blocked)
         books = keep_books(platform, key, days, refined)
-        yield from conclude(context, platform, silver_results(platform, key, books, refined, is_dated=is_dated))
+        results = silver_results(platform, key, books, refined, is_dated=is_dated)
+        yield from conclude(context, platform, [*results, *quarantine_results(quarantine_key, books, refined)])
 
     return silver
 
 
+def _read_elsewhere(source: str, entity: EntitySpec) -> list[dg.AssetKey]:
+    """The bronze tables that an entity reads on other days than its own: its header's, and its lookups'."""
+    return [dg.AssetKey(["bronze", source, feed]) for feed in sorted(entity.feeds) if feed != entity.feed]
+
+
 def _derived(source: str, spec: SourceSpec, entity: str, settings: Settings) -> dg.AssetsDefinition:
     key = dg.AssetKey(["silver", source, entity])
-    contract = ENTITIES[entity]
+    contract = ENTITIES[spec.entity_of(entity)]
     feed = spec.entities[entity].feed
     orders = dg.AssetKey(["silver", source, "orders"])
 
@@ -186,12 +196,12 @@ def _derived(source: str, spec: SourceSpec, entity: str, settings: Settings) -> 
         group=source,
         ins={"rows": dg.AssetIn(key=["bronze", source, feed])},
         # The check compares with the orders of the day, so they come first.
-        deps=[orders],
+        deps=[orders, *_read_elsewhere(source, spec.entities[entity])],
         outs={
             "silver": stored(
                 key,
                 description=f"{contract.description} Read off {feed}: {source} delivers no {entity} of their own.",
-                metadata=contract_metadata(contract),
+                metadata=contract_metadata(contract) | silver_lineage(source, spec, entity),
                 kinds=_KINDS,
             )
         },
@@ -200,9 +210,9 @@ def _derived(source: str, spec: SourceSpec, entity: str, settings: Settings) -> 
     def derived(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform], rows: pl.LazyFrame
     ) -> Iterator[Any]:
-        members = derive_days(platform.lanes[source], entity, rows, platform.engine)
+        members = derive_days(platform.lanes[source], entity, rows, days_of(context), platform.engine)
         yield dg.Output(members, output_name="silver")
         ordered = platform.table(orders.path).scan(days_of(context))
-        yield from conclude(context, platform, described_results(key, days_of(context), members, ordered))
+        yield from conclude(context, platform, described_results(key, days_of(context), members, ordered, contract))
 
     return derived

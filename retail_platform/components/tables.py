@@ -1,6 +1,6 @@
 """How a table of gold or the marts becomes an asset: computed from frames, checked day by day."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -27,6 +27,8 @@ def table_asset(
     start: date,
     group: str,
     unique: Sequence[str] = (),
+    deps: Iterable[dg.AssetKey] = (),
+    lineage: dict[str, Any] | None = None,
 ) -> dg.AssetsDefinition:
     """An asset that holds a table with a contract.
 
@@ -37,6 +39,8 @@ def table_asset(
         start: The first partition.
         group: The asset group.
         unique: What no two rows of a day share; the contract's key when not given.
+        deps: What must be there before, and is not loaded.
+        lineage: The catalog's metadata of where its columns come from.
     """
     key = dg.AssetKey([contract.layer, contract.name])
     names = tuple(unique) or contract.key
@@ -46,11 +50,12 @@ def table_asset(
         start=start,
         group=group,
         ins={name: dg.AssetIn(key=asset) for name, asset in inputs.items()},
+        deps=deps,
         outs={
             "table": stored(
                 key,
                 description=contract.description,
-                metadata=contract_metadata(contract),
+                metadata=contract_metadata(contract) | (lineage or {}),
                 kinds={"polars", "parquet", "duckdb"},
             )
         },
@@ -63,14 +68,15 @@ def table_asset(
         lazy = transform(platform, {name: nw.from_native(frame) for name, frame in frames.items()}, days)
         rows = contract.cast(lazy).collect().to_native().sort(contract.partition_column, *names, nulls_last=True)
         yield dg.Output(contract.validate(rows), output_name="table")
-        yield from conclude(context, platform, list(_results(contract, key, rows, days, names)))
+        yield from conclude(context, platform, list(table_results(contract, key, rows, days, names)))
 
     return table
 
 
-def _results(
-    contract: Contract, key: dg.AssetKey, rows: pl.DataFrame, days: list[date], names: Sequence[str]
+def table_results(
+    contract: Contract, key: dg.AssetKey, rows: pl.DataFrame, days: Sequence[date], names: Sequence[str]
 ) -> Iterator[DayResult]:
+    """The results of a table's checks on each day: `UNIQUE_KEY`, and one for each rule."""
     day = contract.partition_column
     total = _per_day(rows, day)
     repeated = rows.filter(pl.struct(list(dict.fromkeys((day, *names)))).is_duplicated())

@@ -14,7 +14,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
-from retail_platform.contracts.rules import STAGED, Outcome, Rule
+from retail_platform.contracts.rules import HAS_HEADER, STAGED, Outcome, Rule
 
 ORIGIN = frozenset({"created_at", "updated_at", "is_active", "_drop_id", "_source_file", "_row_number"})
 """Columns that say where a row comes from; tables end with them."""
@@ -24,9 +24,19 @@ _OURS = ORIGIN | {"source_system", "currency", "drop_date", "occurrences"}
 Layer = Literal["silver", "gold", "marts"]
 
 
-def column(description: str, *, nullable: bool = True, pii: bool = False) -> Any:  # noqa: ANN401 - pandera's own type
-    """A column of a contract; `pii` marks what names or reaches a person."""
-    return pa.Field(description=description, nullable=nullable, metadata={"pii": pii})
+def column(  # pandera's own type is Any
+    description: str, *, nullable: bool = True, pii: bool = False, of: tuple[str, ...] | None = None
+) -> Any:  # noqa: ANN401
+    """A column of a contract.
+
+    Args:
+        description: What it holds.
+        nullable: Whether it may be missing.
+        pii: Whether it names or reaches a person.
+        of: What it is computed from: columns of the table's first upstream, or `table.column`. By default the column
+            of the same name; none where nothing is read for it.
+    """
+    return pa.Field(description=description, nullable=nullable, metadata={"pii": pii, "of": of})
 
 
 class Model(pa.DataFrameModel):
@@ -49,7 +59,9 @@ class Contract:
         model: Columns, types, descriptions, PII marks; its docstring describes the table.
         partition_column: The Date column that names a row's day.
         key: What names a row, within its source.
+        versions: What tells apart versions of a thing that are delivered together, where the source states them.
         rules: What rows keep, in the order in which reasons are listed.
+        upstream: The tables it is computed from, by name; silver tables by their entity.
     """
 
     name: str
@@ -58,6 +70,8 @@ class Contract:
     partition_column: str
     key: tuple[str, ...]
     rules: tuple[Rule, ...] = ()
+    versions: tuple[str, ...] = ()
+    upstream: tuple[str, ...] = ()
 
     @cached_property
     def pandera_schema(self) -> pa.DataFrameSchema:
@@ -94,6 +108,18 @@ class Contract:
         columns = self.pandera_schema.columns.items()
         return frozenset(name for name, column in columns if (column.metadata or {}).get("pii"))
 
+    @cached_property
+    def lineage(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """Column -> the upstream tables and columns it is computed from; empty for tables without upstream."""
+        if not self.upstream:
+            return {}
+        origins = {}
+        for name in self.schema:
+            of = (self.pandera_schema.columns[name].metadata or {}).get("of")
+            of = (name,) if of is None else of
+            origins[name] = tuple(_table_and_column(origin, self.upstream[0]) for origin in of)
+        return origins
+
     @property
     def description(self) -> str:
         """What the table holds, in a sentence or two."""
@@ -124,7 +150,7 @@ class Contract:
         that we compute ourselves differ from what it is computed from.
         """
         required = {name for name, column in self.pandera_schema.columns.items() if not column.nullable}
-        meaningful = set(mapped) | required | STAGED
+        meaningful = set(mapped) | required | (STAGED - {HAS_HEADER})
         vacuous = set() if "total_amount" in mapped else {"total_differs"}
         kept = []
         for rule in self.rules:
@@ -132,6 +158,11 @@ class Contract:
             if rule.columns[0] in meaningful and rule.name not in vacuous and outcome != "off":
                 kept.append(replace(rule, outcome=outcome))
         return tuple(kept)
+
+
+def _table_and_column(origin: str, default: str) -> tuple[str, str]:
+    table, dot, name = origin.rpartition(".")
+    return (table, name) if dot else (default, origin)
 
 
 def _kept(rule: Rule) -> Any:  # noqa: ANN401 - pandera wants a plain callable

@@ -15,9 +15,10 @@ Outcome = Literal["quarantine", "warn", "block"]
 PARTITION_DATE = "partition_date"
 MALFORMED = "_malformed"
 UNREADABLE = "_unreadable"
-STAGED = frozenset({PARTITION_DATE, MALFORMED, UNREADABLE})
-"""Technical columns of a staged row: the day it is filed under, the raw text of a broken record, and the names of the
-columns whose text could not be read (`|quantity|order_date|`)."""
+HAS_HEADER = "_has_header"
+STAGED = frozenset({PARTITION_DATE, MALFORMED, UNREADABLE, HAS_HEADER})
+"""Technical columns of a staged row: the day it is filed under, the raw text of a broken record, the names of the
+columns whose text could not be read (`|quantity|order_date|`), and whether the row of an undated feed has a header."""
 
 ROW_MALFORMED = "row_malformed"
 
@@ -75,6 +76,18 @@ def required(*columns: str) -> tuple[Rule, ...]:
             says=f"The row has no {column}, so it names no thing: fill the column in and deliver the row again.",
         )
         for column in columns
+    )
+
+
+def headed() -> Rule:
+    """Rows of undated feeds wait for their header, which has their date; to be left out where rows have their own."""
+    return Rule(
+        name="header_missing",
+        columns=(HAS_HEADER,),
+        broken=~nw.col(HAS_HEADER),
+        says="No file has named the row's header (its order), which has its date: the row waits here, and leaves by "
+        "itself when that is delivered.",
+        undated=True,
     )
 
 

@@ -13,6 +13,7 @@ from retail_platform.contracts.rules import (
     UNREADABLE,
     Rule,
     dated,
+    headed,
     malformed,
     money,
     not_negative,
@@ -28,6 +29,14 @@ Instant = Annotated[pl.Datetime, "us", "UTC"]
 ORDER_STATUSES = ("Completed", "Cancelled", "Returned", "Open")
 EARLIEST_BIRTH = 1900
 TOTAL_TOLERANCE = Decimal("0.01")
+FISCAL_RANGES = {
+    "fiscal_year": 9999,
+    "fiscal_quarter": 4,
+    "fiscal_month": 12,
+    "fiscal_week": 53,
+    "fiscal_week_of_month": 6,
+}
+"""What every calendar says of a day, and the largest number it may be."""
 EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
 
 
@@ -94,7 +103,7 @@ class Orders(Origin):
     ordered_at: Instant = column("Instant of the order, where the source gives a time.")
     customer_id: str = column("The source's customer id; null is a customer unknown.")
     product_id: str = column("The source's product id.")
-    quantity: int = column("Units; negative on refunds.", nullable=False)
+    quantity: int = column("Units as the source writes them: those of a refund are mostly negative.", nullable=False)
     unit_price: Price = column("Price of one unit.", nullable=False)
     discount_amount: Amount = column("Discount on the line.")
     freight_amount: Amount = column("Freight, not part of the total.")
@@ -105,6 +114,24 @@ class Orders(Origin):
     region: str = column("Region, as the row gives it.")
     territory: str = column("Territory, as the row gives it.")
     deal_size: str = column("Deal size, as the row gives it.")
+    ship_date: pl.Date = column("Day of shipping.")
+    due_date: pl.Date = column("Day due.")
+
+
+class OrderHeaders(Origin):
+    """One row per order, where the source delivers orders and their lines apart: orders without lines are here, too."""
+
+    source_system: str = column("The source.", nullable=False)
+    order_id: str = column("The source's own order id.", nullable=False)
+    order_date: pl.Date = column("Business date, in the source's local time.", nullable=False)
+    ordered_at: Instant = column("Instant of the order, where the source gives a time.")
+    customer_id: str = column("The source's customer id; null is a customer unknown.")
+    currency: str = column("ISO 4217.", nullable=False)
+    status: str = column(f"One of {', '.join(ORDER_STATUSES)}.", nullable=False)
+    payment_method: str = column("How the order was paid.")
+    region: str = column("Region, as the order gives it.")
+    territory: str = column("Territory, as the order gives it.")
+    deal_size: str = column("Deal size, as the order gives it.")
     ship_date: pl.Date = column("Day of shipping.")
     due_date: pl.Date = column("Day due.")
 
@@ -120,6 +147,25 @@ class Payments(Origin):
     installments: int = column("Number of installments.")
     amount: Amount = column("Amount; negative is paid back.", nullable=False)
     status: str = column("Status as given.")
+
+
+class Calendar(Origin):
+    """One row per day of a source's fiscal calendar, as delivered on the drop date."""
+
+    source_system: str = column("The source.", nullable=False)
+    date: pl.Date = column("The day.", nullable=False)
+    fiscal_year: int = column("Fiscal year.", nullable=False)
+    fiscal_quarter: int = column("Quarter of the fiscal year, 1 to 4.", nullable=False)
+    fiscal_month: int = column("Month of the fiscal year, 1 to 12.", nullable=False)
+    fiscal_week: int = column("Week of the fiscal year, 1 to 53.", nullable=False)
+    fiscal_week_of_month: int = column("Week of the fiscal month, from 1.", nullable=False)
+    fiscal_day_of_month: int = column("Day of the fiscal month, from 1.")
+    fiscal_month_name: str = column("Name of the fiscal month.")
+    fiscal_week_start: pl.Date = column("First day of the fiscal week.")
+    fiscal_week_end: pl.Date = column("Last day of the fiscal week.")
+    fiscal_month_start: pl.Date = column("First day of the fiscal month.")
+    fiscal_month_end: pl.Date = column("Last day of the fiscal month.")
+    drop_date: pl.Date = column("Day of delivery.", nullable=False)
 
 
 class Quarantine(Model):
@@ -176,6 +222,21 @@ PRODUCTS = Contract(
         *not_negative("list_price", "unit_cost"),
         *readable("valid_from"),
     ),
+    versions=("valid_from",),
+)
+
+STATUS_KNOWN = Rule(
+    name="status_unknown",
+    columns=("status",),
+    broken=~nw.col("status").is_in(ORDER_STATUSES),
+    says=f"status is none of {', '.join(ORDER_STATUSES)}: correct it, or map it in the source's defs.yaml.",
+)
+SHIPPED_AFTER = Rule(
+    name="ship_before_order",
+    columns=("ship_date", "order_date"),
+    broken=nw.col("ship_date") < nw.col("order_date"),
+    says="ship_date lies before order_date.",
+    outcome="warn",
 )
 
 ORDERS = Contract(
@@ -187,6 +248,7 @@ ORDERS = Contract(
     rules=(
         malformed(),
         *required("order_id", "line_number"),
+        headed(),
         *dated("order_date"),
         Rule(
             name="quantity_unreadable",
@@ -216,12 +278,7 @@ ORDERS = Contract(
             | (nw.col("total_amount").is_null() & ~nw.col("quantity").is_null() & ~nw.col("unit_price").is_null()),
             says="total_amount is not readable as money, or larger than the platform can hold: correct it.",
         ),
-        Rule(
-            name="status_unknown",
-            columns=("status",),
-            broken=~nw.col("status").is_in(ORDER_STATUSES),
-            says=f"status is none of {', '.join(ORDER_STATUSES)}: correct it, or map it in the source's defs.yaml.",
-        ),
+        STATUS_KNOWN,
         Rule(
             name="total_differs",
             columns=("total_amount", "quantity", "unit_price", "discount_amount"),
@@ -233,13 +290,23 @@ ORDERS = Contract(
             says=f"total_amount differs from quantity x unit_price - discount by more than {TOTAL_TOLERANCE}.",
             outcome="warn",
         ),
-        Rule(
-            name="ship_before_order",
-            columns=("ship_date", "order_date"),
-            broken=nw.col("ship_date") < nw.col("order_date"),
-            says="ship_date lies before order_date.",
-            outcome="warn",
-        ),
+        SHIPPED_AFTER,
+        *readable("ordered_at", "ship_date", "due_date"),
+    ),
+)
+
+ORDER_HEADERS = Contract(
+    name="order_headers",
+    layer="silver",
+    model=OrderHeaders,
+    partition_column="order_date",
+    key=("order_id",),
+    rules=(
+        malformed(),
+        *required("order_id"),
+        *dated("order_date"),
+        STATUS_KNOWN,
+        SHIPPED_AFTER,
         *readable("ordered_at", "ship_date", "due_date"),
     ),
 )
@@ -253,6 +320,7 @@ PAYMENTS = Contract(
     rules=(
         malformed(),
         *required("order_id", "payment_number"),
+        headed(),
         *dated("payment_date"),
         Rule(
             name="amount_unreadable",
@@ -264,6 +332,35 @@ PAYMENTS = Contract(
     ),
 )
 
+CALENDAR = Contract(
+    name="calendar",
+    layer="silver",
+    model=Calendar,
+    partition_column="drop_date",
+    key=("date",),
+    rules=(
+        malformed(),
+        Rule(
+            name="date_unreadable",
+            columns=("date",),
+            broken=nw.col("date").is_null(),
+            says="date is missing or not a date in a declared format: correct it, or declare its format.",
+        ),
+        *(
+            Rule(
+                name=f"{name}_out_of_range",
+                columns=(name,),
+                broken=(~nw.col(name).is_between(1, last)).fill_null(value=True),
+                says=f"{name} is missing or no whole number from 1 to {last}: correct it.",
+            )
+            for name, last in FISCAL_RANGES.items()
+        ),
+        *readable(
+            *("fiscal_day_of_month", "fiscal_week_start", "fiscal_week_end", "fiscal_month_start", "fiscal_month_end")
+        ),
+    ),
+)
+
 QUARANTINE = Contract(
     name="quarantine",
     layer="silver",
@@ -272,4 +369,4 @@ QUARANTINE = Contract(
     key=("_source_file", "_row_number"),
 )
 
-ENTITIES = {contract.name: contract for contract in (CUSTOMERS, PRODUCTS, ORDERS, PAYMENTS)}
+ENTITIES = {contract.name: contract for contract in (CUSTOMERS, PRODUCTS, ORDERS, ORDER_HEADERS, PAYMENTS, CALENDAR)}

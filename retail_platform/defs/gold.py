@@ -5,15 +5,16 @@ from datetime import date
 
 import dagster as dg
 import narwhals as nw
-import polars as pl
 
+from retail_platform.components.lineage import table_lineage
 from retail_platform.components.tables import Transform, table_asset
-from retail_platform.contracts.gold import DIM_DATE, FACT_SALES
+from retail_platform.contracts.contract import Contract
+from retail_platform.contracts.gold import DIM_DATE, FACT_ORDERS, FACT_PAYMENTS, FACT_SALES
 from retail_platform.contracts.silver import ENTITIES
 from retail_platform.platform import Platform, assembled_platform
-from retail_platform.transforms.calendar import describe_days
+from retail_platform.serving.duckdb import describe
 from retail_platform.transforms.dimensions import DIMENSIONS, Dimension, members
-from retail_platform.transforms.facts import fact_sales
+from retail_platform.transforms.facts import fact_orders, fact_payments, fact_sales
 
 
 @dg.definitions
@@ -24,8 +25,16 @@ def gold() -> dg.Definitions:
 
     def of_all_sources(entity: str) -> dict[str, dg.AssetKey]:
         return {
-            name: dg.AssetKey(["silver", name, entity]) for name, spec in sources.items() if entity in spec.entities
+            f"{name}__{table}": dg.AssetKey(["silver", name, table])
+            for name, spec in sources.items()
+            for table in spec.tables_of(entity)
         }
+
+    def table(contract: Contract, inputs: Mapping[str, dg.AssetKey], transform: Transform) -> dg.AssetsDefinition:
+        lineage = table_lineage(contract, sources)
+        return table_asset(
+            contract, inputs=inputs, transform=transform, start=settings.start_date, group="gold", lineage=lineage
+        )
 
     dimensions = [
         table_asset(
@@ -35,14 +44,27 @@ def gold() -> dg.Definitions:
             start=settings.start_date,
             group="gold",
             unique=[dimension.version_key],
+            lineage=table_lineage(dimension.members, sources),
         )
         for dimension in DIMENSIONS
     ]
-    days = table_asset(DIM_DATE, inputs={}, transform=_describe, start=settings.start_date, group="gold")
-    sales = table_asset(
-        FACT_SALES, inputs=of_all_sources("orders"), transform=_sales, start=settings.start_date, group="gold"
+    days = table_asset(
+        DIM_DATE,
+        inputs={},
+        # Calendars are delivered once for years: they are read whole.
+        deps=of_all_sources("calendar").values(),
+        transform=_describe,
+        start=settings.start_date,
+        group="gold",
+        lineage=table_lineage(DIM_DATE, sources),
     )
-    return dg.Definitions(assets=[*dimensions, days, sales])
+    sales = {"sales": dg.AssetKey(["gold", FACT_SALES.name])}
+    facts = [
+        table(FACT_SALES, of_all_sources("orders"), _sales),
+        table(FACT_ORDERS, sales | of_all_sources("order_headers"), _orders),
+        table(FACT_PAYMENTS, of_all_sources("payments"), _payments),
+    ]
+    return dg.Definitions(assets=[*dimensions, days, *facts])
 
 
 def _members_of(dimension: Dimension) -> Transform:
@@ -53,12 +75,26 @@ def _members_of(dimension: Dimension) -> Transform:
 
 
 def _describe(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
-    return describe_days(nw.from_native(pl.LazyFrame({"date": days}, schema={"date": pl.Date})))
+    return describe(platform, days)
 
 
 def _sales(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
     orders = _union(frames, "orders")
     return fact_sales(orders, restocking_fee_rate=platform.settings.restocking_fee_rate, engine=platform.engine)
+
+
+def _orders(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
+    headers = {name: frame for name, frame in frames.items() if name != "sales"}
+    return fact_orders(
+        frames["sales"],
+        _union(headers, "order_headers"),
+        large_order_amount=platform.settings.large_order_amount,
+        engine=platform.engine,
+    )
+
+
+def _payments(platform: Platform, frames: Mapping[str, nw.LazyFrame], days: list[date]) -> nw.LazyFrame:  # noqa: ARG001
+    return fact_payments(_union(frames, "payments"), engine=platform.engine)
 
 
 def _union(frames: Mapping[str, nw.LazyFrame], entity: str) -> nw.LazyFrame:

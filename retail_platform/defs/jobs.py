@@ -2,26 +2,37 @@
 
 import dagster as dg
 
-from retail_platform.components.days import PLATFORM, PUBLISH, SOURCE, Job, job_name, scan_job_name
+from retail_platform.components.days import PLATFORM, PUBLISH, SOURCE, WAREHOUSE, Job, job_name, scan_job_name
 from retail_platform.components.drop_sensor import drop_sensor
 from retail_platform.components.publish_sensor import publish_sensor
+from retail_platform.components.snapshot_sensor import selected, snapshot_sensor
+from retail_platform.components.snapshots import SNAPSHOTS
+from retail_platform.contracts.marts import SNAPSHOT_MARTS
 from retail_platform.landing.drops import ScanReport, scan
 from retail_platform.platform import Platform, assembled_platform
 
-WAREHOUSE = dg.AssetKey(["serving", "duckdb"])
-DOWNSTREAM = dg.AssetSelection.key_prefixes(["gold"], ["marts"], ["serving"])
+WITH_SNAPSHOTS = dg.AssetSelection.assets(*selected(list(SNAPSHOT_MARTS)))
+# A drop touches days of the past; snapshots are of the newest day, and follow in a run of their own.
+DOWNSTREAM = dg.AssetSelection.key_prefixes(["gold"], ["marts"], ["serving"]) - (
+    WITH_SNAPSHOTS - dg.AssetSelection.assets(WAREHOUSE)
+)
 
 
 @dg.definitions
 def jobs() -> dg.Definitions:
-    """Two jobs and a sensor per active source, and a job and a sensor to publish."""
+    """Two jobs and a sensor per active source, a job and a sensor for snapshots, and such to publish."""
     publish = dg.define_asset_job(
         PUBLISH,
         selection=dg.AssetSelection.assets(WAREHOUSE),
         description="Brings the DuckDB warehouse up to date with the lake.",
     )
-    jobs: list[Job] = [publish]
-    sensors = [publish_sensor(WAREHOUSE, publish)]
+    snapshots = dg.define_asset_job(
+        SNAPSHOTS,
+        selection=WITH_SNAPSHOTS,
+        description="Takes snapshots of the marts that look at all history, as of the end of a day, and publishes.",
+    )
+    jobs: list[Job] = [publish, snapshots]
+    sensors = [publish_sensor(WAREHOUSE, publish), snapshot_sensor(snapshots)]
     for source, spec in assembled_platform().sources.items():
         selection = dg.AssetSelection.key_prefixes(["bronze", source], ["silver", source]) | DOWNSTREAM
         description = f"Takes days of {source} from landing to the warehouse. {spec.description}"

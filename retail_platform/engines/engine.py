@@ -19,12 +19,15 @@ KEY_SEPARATOR = "\x1f"
 class Reading:
     """How a text column is read: its type, and for dates and instants the formats to try in turn (strptime's).
 
-    `timezone` is that of the text; instants come out in UTC.
+    `timezone` is that of the text; instants come out in UTC. `decimal` is the mark before the decimals; thousands may
+    then be marked by a comma or point (whichever is not the decimal mark), a space or an apostrophe, in threes. Text
+    written otherwise cannot be read: 12.50 is no number where the mark is a comma.
     """
 
     dtype: DType
     formats: Sequence[str] = ()
     timezone: str = "UTC"
+    decimal: str | None = None
 
 
 class Engine(Protocol):
@@ -44,4 +47,8 @@ class Engine(Protocol):
 
     def pack_json(self, frame: nw.LazyFrame, columns: Sequence[str], into: str) -> nw.LazyFrame:
         """Add a text column with a JSON object of `columns`."""
+        ...
+
+    def once(self, frame: nw.LazyFrame) -> nw.LazyFrame:
+        """The same rows, worked out once, for a plan that uses them several times."""
         ...

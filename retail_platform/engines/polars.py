@@ -11,6 +11,7 @@ from retail_platform.engines.engine import KEY_SEPARATOR, Reading
 _HEX = 16
 _MOST_DIGITS = 38
 _GUARD_DIGITS = 6
+_OTHER_MARK = {",": ".", ".": ","}
 
 
 class PolarsEngine:
@@ -32,6 +33,10 @@ class PolarsEngine:
         """Add a text column with a JSON object of `columns`."""
         return nw.from_native(frame.to_native().with_columns(pl.struct(columns).struct.json_encode().alias(into)))
 
+    def once(self, frame: nw.LazyFrame) -> nw.LazyFrame:
+        """The same rows, worked out once, for a plan that uses them several times."""
+        return nw.from_native(frame.to_native().collect(engine="streaming").lazy())
+
 
 def _parsed(text: pl.Expr, how: Reading) -> pl.Expr:
     match how.dtype:
@@ -40,14 +45,24 @@ def _parsed(text: pl.Expr, how: Reading) -> pl.Expr:
         case nw.Datetime():
             return _first_format(how.formats, lambda form: _instant(text, form, how.timezone))
         case nw.Decimal():
-            return _half_up(text, pl.Decimal(how.dtype.precision, how.dtype.scale))
+            return _half_up(_plain_number(text, how.decimal), pl.Decimal(how.dtype.precision, how.dtype.scale))
         case nw.Int64():
             # Spreadsheets and pandas write whole numbers as "6.0".
-            return text.str.replace(r"\.0+$", "").cast(pl.Int64, strict=False)
+            return _plain_number(text, how.decimal).str.replace(r"\.0+$", "").cast(pl.Int64, strict=False)
         case nw.String():
             return text
         case _:
             raise TypeError(f"no way to read text as {how.dtype}")
+
+
+def _plain_number(text: pl.Expr, decimal: str | None) -> pl.Expr:
+    """Write a number without marks of thousands and with a decimal point; null where it is written otherwise."""
+    if decimal is None:
+        return text
+    group = rf"[{_OTHER_MARK[decimal]} '\u{{a0}}\u{{202f}}\u{{2019}}]"
+    is_number = text.str.contains(rf"^[-+]?(\d{{1,3}}({group}\d{{3}})+|\d+)?([{decimal}]\d+)?$")
+    plain = text.str.replace_all(group, "").str.replace(decimal, ".", literal=True)
+    return pl.when(is_number).then(plain)
 
 
 def _half_up(text: pl.Expr, dtype: pl.Decimal) -> pl.Expr:

@@ -20,15 +20,24 @@ from dagster_duckdb_pandas import DuckDBPandasTypeHandler
 from retail_platform.instance.output_days import describe_output_days, narrow_output_days
 from retail_platform.lake.parquet import FileRows, LakeTable
 
+_LINEAGE = "dagster/column_lineage"
+
 Frame = pl.DataFrame | pl.LazyFrame | nw.DataFrame[Any] | nw.LazyFrame | pd.DataFrame
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenDays:
-    """An output that replaces only some days of its run: the others keep what they hold, and are not reported."""
+    """An output that replaces only some days of its run: the others keep what they hold, and are not reported.
+
+    Attributes:
+        frame: The rows; those of other days are left out.
+        days: The days to replace.
+        notes: What to note in the files of these days.
+    """
 
     frame: pl.DataFrame
     days: list[date]
+    notes: Mapping[date, str] | None = None
 
 
 class LakeIOManager(dg.IOManager):
@@ -51,14 +60,22 @@ class LakeIOManager(dg.IOManager):
         match obj:
             case WrittenDays():
                 written = obj.days
-                table.write_days(obj.frame.filter(pl.col(table.partition_column).is_in(written)), written)
+                table.write_days(
+                    obj.frame.filter(pl.col(table.partition_column).is_in(written)), written, notes=obj.notes
+                )
             case pl.DataFrame() | pl.LazyFrame() | nw.DataFrame() | nw.LazyFrame() | pd.DataFrame():
                 table.write_days(_only(_declared(_eager(obj), table), table, days), days)
             case _:
                 for batch in obj:
                     table.write_files(batch)
         counts = table.row_counts(written)
-        describe_output_days(context, {str(day): {"dagster/partition_row_count": rows} for day, rows in counts.items()})
+        described: dict[str, dict[str, Any]] = {
+            str(day): {"dagster/partition_row_count": rows} for day, rows in counts.items()
+        }
+        if described and (lineage := context.definition_metadata.get(_LINEAGE)):
+            # The catalog shows that of the newest materialization; on every day of a range it would fill the event log.
+            described[max(described)][_LINEAGE] = lineage
+        describe_output_days(context, described)
         context.add_output_metadata({"dagster/row_count": sum(counts.values()), "path": str(table.root)})
         narrow_output_days(context, [str(day) for day in written])
 

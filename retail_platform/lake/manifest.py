@@ -12,6 +12,7 @@ from typing import NamedTuple
 import duckdb
 import polars as pl
 
+from retail_platform.lake.parquet import LakeTable
 from retail_platform.lake.relations import DailyTable, literal
 
 Key = tuple[str, str]
@@ -70,7 +71,7 @@ def look_at_day(folder: str) -> Day | None:
     return Day(folder, tuple(name for name, _ in found), ";".join(text for _, text in found))
 
 
-def look_at_days(table: DailyTable) -> dict[date, Day]:
+def look_at_days(table: DailyTable | LakeTable) -> dict[date, Day]:
     """All days of a table's lake folder, oldest first; folders that are not a day (the schema file's) are no matter."""
     prefix = f"{table.partition_column}="
     try:

@@ -69,7 +69,7 @@ class _State:
 def is_current(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> bool:
     """Whether the database holds the catalog and the lake as they are now. Writes nothing."""
     state = _read_state(con)
-    if state.views != {view.key for view in catalog.all_views}:
+    if _unwanted_views(catalog, state) or not state.views.issuperset(view.key for view in catalog.all_views):
         return False
     if any(state.recorded_of(view) != {None: _view_signature(view)} for view in catalog.all_views):
         return False
@@ -256,8 +256,12 @@ def _view_signature(view: View) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def _unwanted_views(catalog: Catalog, state: _State) -> set[Key]:
+    return state.views - {view.key for view in catalog.all_views} if catalog.is_all else set()
+
+
 def _drop_views(con: duckdb.DuckDBPyConnection, catalog: Catalog, state: _State) -> list[Key]:
-    dropped = sorted(state.views - {view.key for view in catalog.all_views})
+    dropped = sorted(_unwanted_views(catalog, state))
     for key in dropped:
         con.execute(f"DROP VIEW {qualified(key)}")
         manifest.forget(con, key)

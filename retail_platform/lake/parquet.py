@@ -22,6 +22,7 @@ DAY_FILE = "data"
 FILE_ID = "file_id"
 """Column that tells the rows of different files of a day apart; it is not stored."""
 
+_NOTE = "retail.note"
 _ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _WRITERS = 4
 """Threads that write at once: a sync waits for the disk, not for a core."""
@@ -61,10 +62,23 @@ class LakeTable:
         names = (entry.name.removeprefix(prefix) for entry in os.scandir(self.root) if entry.name.startswith(prefix))
         return sorted(date.fromisoformat(name) for name in names if _ISO_DAY.fullmatch(name))
 
-    def write_days(self, frame: pl.DataFrame, days: Collection[date]) -> None:
-        """Replace these days: each gets its rows, or an empty file."""
+    def write_days(
+        self, frame: pl.DataFrame, days: Collection[date], *, notes: Mapping[date, str] | None = None
+    ) -> None:
+        """Replace these days: each gets its rows, or an empty file; `notes` are written into the days' files."""
         by_day = _split(frame, self.partition_column)
-        self._write({self.folder(day) / f"{DAY_FILE}.parquet": by_day.get((day,)) for day in days})
+        files = {self.day_file(day): day for day in days}
+        noted = {file: notes[day] for file, day in files.items()} if notes else {}
+        self._write({file: by_day.get((day,)) for file, day in files.items()}, notes=noted)
+
+    def day_file(self, day: date) -> Path:
+        """A day's only file, in tables that are not written file by file."""
+        return self.folder(day) / f"{DAY_FILE}.parquet"
+
+    def note(self, day: date) -> str | None:
+        """What was noted in a day's file when it was written."""
+        file = self.day_file(day)
+        return pl.read_parquet_metadata(file).get(_NOTE) if file.exists() else None
 
     def write_files(self, written: FileRows) -> None:
         """Replace files: each gets its rows, or none."""
@@ -79,7 +93,14 @@ class LakeTable:
 
     def scan(self, days: Iterable[date] | None = None) -> pl.LazyFrame:
         """Read these days (all of them by default); days that were never written are empty."""
-        files = [str(file) for day in (self.days() if days is None else days) for file in self.files(day)]
+        return self._scan([str(file) for day in (self.days() if days is None else days) for file in self.files(day)])
+
+    def scan_files(self, files: Iterable[tuple[str, date]]) -> pl.LazyFrame:
+        """Read these files (name and day) alone; those that were never written are empty."""
+        paths = [self.folder(day) / f"{name}.parquet" for name, day in files]
+        return self._scan([str(path) for path in paths if path.is_file()])
+
+    def _scan(self, files: list[str]) -> pl.LazyFrame:
         if not files:
             return self.schema.to_frame().lazy()
         return pl.scan_parquet(
@@ -105,22 +126,24 @@ class LakeTable:
         found = dict(counted.iter_rows())
         return {day: found.get(day, 0) for day in days}
 
-    def _write(self, frames: Mapping[Path, pl.DataFrame | None]) -> None:
+    def _write(self, frames: Mapping[Path, pl.DataFrame | None], *, notes: Mapping[Path, str] | None = None) -> None:
         empty = self.schema.to_frame()
+        notes = notes or {}
         with ThreadPoolExecutor(_WRITERS) as pool:
             written = [
-                pool.submit(replace_file, path, empty if frame is None else frame) for path, frame in frames.items()
+                pool.submit(replace_file, path, empty if frame is None else frame, note=notes.get(path))
+                for path, frame in frames.items()
             ]
         for future in written:
             future.result()
 
 
-def replace_file(path: Path, frame: pl.DataFrame) -> None:
-    """Write a Parquet file so that it is there whole or not at all."""
+def replace_file(path: Path, frame: pl.DataFrame, *, note: str | None = None) -> None:
+    """Write a Parquet file so that it is there whole or not at all; the note stands in its metadata."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.tmp")
     with unfinished.open("wb") as file:
-        frame.write_parquet(file, compression="zstd", statistics=True)
+        frame.write_parquet(file, compression="zstd", statistics=True, metadata={_NOTE: note} if note else None)
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)

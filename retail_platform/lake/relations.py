@@ -76,12 +76,16 @@ Wholes = Sequence[WholeTable] | Callable[[duckdb.DuckDBPyConnection], Sequence[W
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
-    """Everything the warehouse shall hold. `whole` may look at the daily tables before it answers."""
+    """What the warehouse shall hold. `whole` may look at the daily tables before it answers.
+
+    Where `is_all` is false, it says nothing of other relations, and they stay as they are.
+    """
 
     daily: Sequence[DailyTable]
     whole: Wholes
-    views: Sequence[LiveView]
-    sql_views: Sequence[SqlView]
+    views: Sequence[LiveView] = ()
+    sql_views: Sequence[SqlView] = ()
+    is_all: bool = True
 
     @property
     def all_views(self) -> tuple[View, ...]:

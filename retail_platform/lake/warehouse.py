@@ -59,7 +59,13 @@ class Warehouse:
             WarehouseBusyError: Another publish holds the lock for too long.
             WarehouseError: The warehouse cannot be made as declared.
         """
-        catalog = Catalog(daily=daily, whole=whole, views=views, sql_views=sql_views)
+        return self._bring_up_to_date(Catalog(daily=daily, whole=whole, views=views, sql_views=sql_views))
+
+    def publish_some(self, *, daily: Sequence[DailyTable], whole: Wholes) -> PublishReport:
+        """As `publish`, but of these tables alone: all other relations stay as the last publish made them."""
+        return self._bring_up_to_date(Catalog(daily=daily, whole=whole, is_all=False))
+
+    def _bring_up_to_date(self, catalog: Catalog) -> PublishReport:
         started = time.perf_counter()
         with self._store.lock(timeout=self._lock_timeout):
             self._store.sweep()

@@ -10,7 +10,7 @@ from retail_platform.contracts.bronze import bronze_schema
 from retail_platform.contracts.rules import PARTITION_DATE
 from retail_platform.lake.parquet import FILE_ID, FileRows
 from retail_platform.landing.csv_file import match_header
-from retail_platform.landing.filing import file_rows, index_entries
+from retail_platform.landing.filing import file_rows
 from retail_platform.landing.lane import Lane
 from retail_platform.landing.ledger import Drop
 
@@ -64,7 +64,11 @@ def _withdraw(lane: Lane, feed: str, *, first: date, last: date) -> Iterator[Fil
     files = [(drop.file_id, day) for drop in drops for day in days[drop.drop_id] if first <= day <= last]
     yield FileRows(rows=bronze_schema(lane.spec.feeds[feed]).to_frame().with_columns(_NO_FILE), files=files)
     index = lane.index(feed)
-    index.replace(index.schema.to_frame(), files=files)
+    changed = index.replace(index.schema.to_frame(), files=files)
+    # They were dirty since the drop was held; one may have been computed before this, with the drop's rows.
+    affected = lane.affected_days(feed, changed.lazy(), drops) if changed.height else set()
+    others = {day for day in affected if not first <= day <= last}
+    lane.ledger.make_dirty(lane.source, others, reason="keys withdrawn elsewhere")
     lane.ledger.mark_withdrawn([drop.drop_id for drop in drops], first=first, last=last)
 
 
@@ -96,12 +100,12 @@ def _batch(lane: Lane, feed: str, gathered: list[tuple[Drop, pl.DataFrame, list[
 def _keep_books(
     lane: Lane, feed: str, gathered: list[tuple[Drop, pl.DataFrame, list[date]]], *, first: date, last: date
 ) -> None:
-    lookups = lane.spec.lookup_columns(feed)
-    entries = pl.concat([index_entries(rows, lookups, file_id=drop.file_id) for drop, rows, _ in gathered]).collect()
+    entries = pl.concat([lane.index_entries(feed, rows, file_id=drop.file_id) for drop, rows, _ in gathered])
     files = [(drop.file_id, day) for drop, _, days in gathered for day in days]
     changed = lane.index(feed).replace(entries, files=files)
-    drop_dates = {drop.drop_date for drop, _, _ in gathered}
-    affected = lane.affected_days(feed, changed.lazy(), drop_dates) if changed.height else set()
+    drops = [drop for drop, _, _ in gathered]
+    known = [drop.drop_id for drop in drops if drop.status == "loaded"]
+    affected = lane.affected_days(feed, changed.lazy(), drops, known=known) if changed.height else set()
     lane.ledger.mark_loaded(
         {drop.drop_id: days for drop, _, days in gathered},
         source=lane.source,

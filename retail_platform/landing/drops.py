@@ -104,7 +104,7 @@ def accept(lane: Lane, drop_id: str) -> Drop:
 def hold(lane: Lane, drop: Drop, *, why: str) -> None:
     """Take out a drop with which its days cannot be computed; the days are computed again without it."""
     message = f"{why} If that is put right, run: retail drops accept {drop.drop_id}. Or deliver the file again."
-    dirty = lane.days_of([drop]) | lane.affected_days(drop.feed, lane.keys_of([drop], drop.feed), {drop.drop_date})
+    dirty = lane.days_of([drop]) | lane.affected_days(drop.feed, lane.keys_of([drop], drop.feed), [drop])
     lane.ledger.hold(drop.drop_id, message, dirty=dirty)
 
 
@@ -181,19 +181,20 @@ def _register(
     days = (dict.fromkeys(lane.days_of(predecessors), 0) | days) or {drop.drop_date: 0}
     set_aside = _set_aside(lane, drop)
     complained = lane.days_of([old for old in [*set_aside, known] if old and old.status == "rejected"])
-    old_keys = lane.keys_of(predecessors, drop.feed).collect()
+    old = lane.keys_of(predecessors, drop.feed).collect()
+    old_keys = old.select(KEY).drop_nulls().unique()
     lost = old_keys.join(filed, on=KEY, how="anti").height
     if lost > lane.settings.rewrite_hold_share * old_keys.height:
         drop = replace(drop, status="held", message=_held(drop, lost, old_keys.height))
         lane.ledger.register(drop, state, days=days, replaces=_ids(set_aside), dirty=complained)
         return drop
-    changed = pl.concat([old_keys, filed.select(KEY).drop_nulls()]).unique().lazy()
+    changed = pl.concat([old, lane.keys_in(filed.lazy(), drop.feed).collect()]).unique().lazy()
     lane.ledger.register(
         drop,
         state,
         days=days,
         replaces=_ids([*predecessors, *set_aside]),
-        dirty=set(days) | complained | lane.affected_days(drop.feed, changed, {drop.drop_date}),
+        dirty=set(days) | complained | lane.affected_days(drop.feed, changed, [drop]),
     )
     return drop
 
@@ -280,7 +281,7 @@ def _predecessors(lane: Lane, drop: Drop) -> list[Drop]:
     return [
         old
         for old in current
-        if old.drop_id != drop.drop_id and (feed.kind == "transactional" or old.drop_date == drop.drop_date)
+        if old.drop_id != drop.drop_id and (feed.kind != "master" or old.drop_date == drop.drop_date)
     ]
 
 

@@ -11,12 +11,17 @@ from retail_platform.contracts.rules import PARTITION_DATE
 from retail_platform.engines.engine import Reading
 from retail_platform.engines.polars import PolarsEngine
 from retail_platform.landing.ledger import Drop
-from retail_platform.source_spec import LINE_NUMBER, FeedSpec
+from retail_platform.source_spec import LINE_NUMBER, ColumnSpec, FeedSpec
+from retail_platform.transforms.headers import HEADER_KEY
+from retail_platform.transforms.values import value_of
 
 LOOKUP_KEY = "lookup."
 """Prefix of the hashed keys under which a row looks values up, by lookup feed."""
+INDEXED_ROWS = "rows"
+"""How many rows an entry of the key index stands for."""
 
 _STRIPPED = "stripped."
+_PART = "part."
 
 
 def file_rows(rows: pl.DataFrame, feed: FeedSpec, drop: Drop, *, start: date) -> pl.DataFrame:
@@ -51,20 +56,29 @@ def file_rows(rows: pl.DataFrame, feed: FeedSpec, drop: Drop, *, start: date) ->
     return filed.with_columns(line_number).collect()
 
 
-def index_entries(rows: pl.DataFrame, lookups: Mapping[str, str], *, file_id: str) -> pl.LazyFrame:
+def with_header_key(rows: pl.LazyFrame, by: ColumnSpec, feed: FeedSpec) -> pl.LazyFrame:
+    """Add the hashed key of their header to rows of an undated feed; null where they name none."""
+    return _with_hashes(rows, {HEADER_KEY: [by]}, defaults=feed.optional)
+
+
+def index_entries(rows: pl.LazyFrame, lookups: Mapping[str, ColumnSpec], *, file_id: str) -> pl.LazyFrame:
     """What the key index keeps of filed rows: one entry per key, day, and lookup keys.
+
+    Of rows with a header (those of undated feeds, `with_header_key`) one per header, too, with the rows it stands for,
+    and also where they have no key of their own.
 
     Args:
         rows: Filed rows of one drop.
-        lookups: Column that holds a lookup feed's key, by lookup feed.
+        lookups: What a lookup feed's key is made of, by lookup feed.
         file_id: The bronze file they are kept in.
     """
-    hashed = _with_hashes(rows.lazy(), {LOOKUP_KEY + feed: [column] for feed, column in lookups.items()}, defaults={})
-    names = [KEY, PARTITION_DATE, DROP_DATE, SOURCE_FILE, DROPPED_AT, *(LOOKUP_KEY + feed for feed in lookups)]
+    hashed = _with_hashes(rows, {LOOKUP_KEY + feed: [column] for feed, column in lookups.items()}, defaults={})
+    keys = [KEY, *([HEADER_KEY] if HEADER_KEY in rows.collect_schema().names() else [])]
+    names = [*keys, PARTITION_DATE, DROP_DATE, SOURCE_FILE, DROPPED_AT, *(LOOKUP_KEY + feed for feed in lookups)]
     return (
-        hashed.filter(pl.col(KEY).is_not_null())
+        hashed.filter(pl.any_horizontal(pl.col(keys).is_not_null()))
         .group_by(names, maintain_order=True)
-        .agg(pl.col(ROW_NUMBER).max())
+        .agg(pl.col(ROW_NUMBER).max(), pl.len().cast(pl.Int64).alias(INDEXED_ROWS))
         .with_columns(pl.lit(file_id).alias("file_id"))
     )
 
@@ -81,19 +95,26 @@ def _with_filing_date(rows: pl.LazyFrame, feed: FeedSpec, drop: Drop, start: dat
 
 
 def _with_hashes(
-    rows: pl.LazyFrame, keys: Mapping[str, Sequence[str]], *, defaults: Mapping[str, str | None]
+    rows: pl.LazyFrame, keys: Mapping[str, Sequence[ColumnSpec]], *, defaults: Mapping[str, str | None]
 ) -> pl.LazyFrame:
     """Add hashed keys of text columns.
 
-    White space around a value is no part of it, empty text is missing, and a missing value is that of `defaults`.
+    White space around a value is no part of it, empty text is missing, and a missing value is that of `defaults`. Each
+    part of a key then goes through its own steps, so that spellings which these make equal are one key.
     """
-    columns = {name for names in keys.values() for name in names}
+    columns = sorted({name for parts in keys.values() for part in parts for name in part.origins()})
     stripped = rows.with_columns(
         _strip(name).fill_null(pl.lit(defaults.get(name), pl.String)).alias(_STRIPPED + name) for name in columns
     )
-    prefixed = {into: [_STRIPPED + name for name in names] for into, names in keys.items()}
-    hashed = PolarsEngine().hash_keys(nw.from_native(stripped), prefixed).to_native()
-    return hashed.drop([_STRIPPED + name for name in columns])
+    parts = {
+        f"{_PART}{place}.{into}": value_of(part, prefix=_STRIPPED)
+        for into, specs in keys.items()
+        for place, part in enumerate(specs)
+    }
+    named = {into: [f"{_PART}{place}.{into}" for place in range(len(specs))] for into, specs in keys.items()}
+    with_parts = nw.from_native(stripped).with_columns(value.alias(name) for name, value in parts.items())
+    hashed = PolarsEngine().hash_keys(with_parts, named).to_native()
+    return hashed.drop([*(_STRIPPED + name for name in columns), *parts])
 
 
 def _strip(name: str) -> pl.Expr:

@@ -15,7 +15,9 @@ import polars as pl
 from retail_platform.contracts.bronze import DROP_DATE, DROPPED_AT, KEY, ROW_NUMBER, SOURCE_FILE
 from retail_platform.contracts.rules import PARTITION_DATE
 from retail_platform.lake.parquet import replace_file
-from retail_platform.landing.filing import LOOKUP_KEY
+from retail_platform.landing.filing import INDEXED_ROWS, LOOKUP_KEY
+from retail_platform.transforms.headers import HEADER_KEY
+from retail_platform.transforms.versions import VERSION
 
 _MONTH = "%Y-%m"
 
@@ -27,10 +29,13 @@ class KeyIndex:
     Attributes:
         root: Its folder.
         lookups: The feeds it looks values up in; entries carry the hashed key for each.
+        has_headers: Its rows find their day in another feed; entries carry the header's hashed key, and how many rows
+            they stand for.
     """
 
     root: Path
     lookups: tuple[str, ...] = ()
+    has_headers: bool = False
 
     @property
     def schema(self) -> pl.Schema:
@@ -46,7 +51,13 @@ class KeyIndex:
                 "file_id": pl.String(),
             }
             | {LOOKUP_KEY + feed: pl.Int64() for feed in self.lookups}
+            | ({HEADER_KEY: pl.Int64(), INDEXED_ROWS: pl.Int64()} if self.has_headers else {})
         )
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that say what a row is, and whose."""
+        return [KEY, HEADER_KEY] if self.has_headers else [KEY]
 
     def scan(self) -> pl.LazyFrame:
         """Every entry: one per key, day, file and lookup keys, with the last row number."""
@@ -67,11 +78,12 @@ class KeyIndex:
         """Put `entries` in the place of all that these files held on these days.
 
         Returns:
-            The keys (`_key`) whose entries came, changed or went. Repeating a replacement changes none.
+            The keys (`_key`, and the header's where there are headers) whose entries came, changed or went. Repeating a
+            replacement changes none.
         """
         gone = pl.DataFrame(list(files), schema={"file_id": pl.String(), PARTITION_DATE: pl.Date()}, orient="row")
         entries = entries.select(self.schema.names()).cast(self.schema)
-        changed = [self.schema.to_frame().select(KEY)]
+        changed = [self.schema.to_frame().select(self.keys)]
         for month in sorted({day.strftime(_MONTH) for _, day in files}):
             path = self.root / f"month={month}.parquet"
             new = entries.filter(pl.col(PARTITION_DATE).dt.strftime(_MONTH) == month)
@@ -79,7 +91,7 @@ class KeyIndex:
             old = held.join(gone, on=["file_id", PARTITION_DATE], how="semi")
             names = self.schema.names()
             changed += [
-                one.join(other, on=names, how="anti", nulls_equal=True).select(KEY)
+                one.join(other, on=names, how="anti", nulls_equal=True).select(self.keys)
                 for one, other in ((old, new), (new, old))
             ]
             kept = held.join(gone, on=["file_id", PARTITION_DATE], how="anti")
@@ -98,7 +110,46 @@ class KeyIndex:
             feed: The lookup feed.
             changes: `_key`, and the days from `valid_from` up to, not including, `valid_to`.
         """
-        used = self.scan().select(pl.col(LOOKUP_KEY + feed).alias(KEY), PARTITION_DATE).unique()
-        day = pl.col(PARTITION_DATE)
-        affected = used.join(changes, on=KEY).filter((pl.col("valid_from") <= day) & (day < pl.col("valid_to")))
-        return set(affected.select(PARTITION_DATE).unique().collect().to_series())
+        return _days_within(self.scan().select(pl.col(LOOKUP_KEY + feed).alias(KEY), PARTITION_DATE), changes)
+
+    def latest(self, keys: pl.LazyFrame) -> pl.LazyFrame:
+        """The entry of the latest version of each of the keys in the column `_key`, whatever its day."""
+        return self.versions_of(keys).sort(VERSION).unique(KEY, keep="last", maintain_order=True)
+
+    # Of rows that find their day in another feed
+
+    def under(self, headers: pl.LazyFrame) -> pl.LazyFrame:
+        """The entries of the rows whose header is among the keys in the column `_key`."""
+        return self.scan().join(headers.select(KEY).unique(), left_on=HEADER_KEY, right_on=KEY, how="semi")
+
+    def days_under(self, entries: pl.LazyFrame, headers: "KeyIndex") -> pl.LazyFrame:
+        """The same entries with their own day: that of their header's latest version, else the one of filing.
+
+        Args:
+            entries: `_header_key`, `partition_date`, and whatever else.
+            headers: The index of the header feed.
+
+        Returns:
+            The entries, and `day`; `has_header` tells which of the two it is.
+        """
+        named = entries.select(pl.col(HEADER_KEY).alias(KEY))
+        days = headers.latest(named).select(pl.col(KEY).alias(HEADER_KEY), pl.col(PARTITION_DATE).alias("day"))
+        return entries.join(days, on=HEADER_KEY, how="left").with_columns(
+            pl.col("day").is_not_null().alias("has_header"), pl.coalesce("day", PARTITION_DATE).alias("day")
+        )
+
+    def days_using_under(self, feed: str, changes: pl.LazyFrame, headers: "KeyIndex") -> set[date]:
+        """As `days_using`, by the days of the headers; what has none looks nothing up."""
+        used = (
+            self.scan()
+            .rename({LOOKUP_KEY + feed: "used"})
+            .join(changes.select(pl.col(KEY).alias("used")).unique(), on="used", how="semi")
+        )
+        dated = self.days_under(used.select("used", HEADER_KEY, PARTITION_DATE), headers).filter("has_header")
+        return _days_within(dated.select(pl.col("used").alias(KEY), pl.col("day").alias(PARTITION_DATE)), changes)
+
+
+def _days_within(used: pl.LazyFrame, changes: pl.LazyFrame) -> set[date]:
+    day = pl.col(PARTITION_DATE)
+    affected = used.unique().join(changes, on=KEY).filter((pl.col("valid_from") <= day) & (day < pl.col("valid_to")))
+    return set(affected.select(PARTITION_DATE).unique().collect().to_series())

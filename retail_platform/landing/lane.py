@@ -1,6 +1,6 @@
 """A source's lane: where its files, bronze tables and key indexes are, and what follows from a change of keys."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,10 +11,12 @@ from retail_platform.contracts.bronze import DROP_DATE, KEY, SOURCE_FILE, bronze
 from retail_platform.contracts.rules import PARTITION_DATE
 from retail_platform.lake.parquet import LakeTable
 from retail_platform.landing.csv_file import CsvContent, read_csv
+from retail_platform.landing.filing import index_entries, with_header_key
 from retail_platform.landing.key_index import KeyIndex
 from retail_platform.landing.ledger import Drop, Ledger
 from retail_platform.settings import Settings
-from retail_platform.source_spec import SourceSpec
+from retail_platform.source_spec import HeaderSpec, SourceSpec
+from retail_platform.transforms.headers import HEADER_KEY
 from retail_platform.transforms.lookups import BEGINNING, END
 
 
@@ -34,8 +36,31 @@ class Lane:
 
     def index(self, feed: str) -> KeyIndex:
         """The key index of a feed."""
-        lookups = tuple(self.spec.lookup_columns(feed))
-        return KeyIndex(root=self.settings.index_dir / self.source / feed, lookups=lookups)
+        return KeyIndex(
+            root=self.settings.index_dir / self.source / feed,
+            lookups=tuple(self.spec.lookup_columns(feed)),
+            has_headers=self.spec.header_of(feed) is not None,
+        )
+
+    def index_entries(self, feed: str, filed: pl.DataFrame, *, file_id: str) -> pl.DataFrame:
+        """What the key index keeps of filed rows of a feed, in the bronze file of this name."""
+        rows = self._with_header_key(filed.lazy(), feed)
+        return index_entries(rows, self.spec.lookup_columns(feed), file_id=file_id).collect()
+
+    def _with_header_key(self, rows: pl.LazyFrame, feed: str) -> pl.LazyFrame:
+        header = self.spec.header_of(feed)
+        return rows if header is None else with_header_key(rows, header.by, self.spec.feeds[feed])
+
+    def header_of(self, feed: str) -> HeaderSpec:
+        """Where the rows of an undated feed find their day.
+
+        Raises:
+            ValueError: no entity is made of the feed, so nothing says it.
+        """
+        header = self.spec.header_of(feed)
+        if header is None:
+            raise ValueError(f"{self.source}/{feed}: no entity says which header its rows have")
+        return header
 
     def landing_file(self, path: str) -> Path:
         """The absolute path of a landing file."""
@@ -56,23 +81,74 @@ class Lane:
         return {day for of_drop in days.values() for day in of_drop}
 
     def keys_of(self, drops: Iterable[Drop], feed: str) -> pl.LazyFrame:
-        """The different keys (`_key`) that bronze holds from drops of a feed."""
+        """The different keys (`KeyIndex.keys`) that bronze holds from drops of a feed."""
         drops = list(drops)
         held = self.bronze(feed).scan(sorted(self.days_of(drops)))
-        return held.filter(pl.col(SOURCE_FILE).is_in([drop.path for drop in drops])).select(KEY).drop_nulls().unique()
+        return self.keys_in(held.filter(pl.col(SOURCE_FILE).is_in([drop.path for drop in drops])), feed)
 
-    def affected_days(self, feed: str, keys: pl.LazyFrame, drop_dates: set[date]) -> set[date]:
-        """The days that must follow when these keys of a feed come, change or go.
+    def keys_in(self, filed: pl.LazyFrame, feed: str) -> pl.LazyFrame:
+        """The different keys (`KeyIndex.keys`) in filed rows of a feed."""
+        names = self.index(feed).keys
+        rows = self._with_header_key(filed, feed).select(names)
+        return rows.filter(pl.any_horizontal(pl.col(names).is_not_null())).unique()
 
-        A key of a transactional feed may stand on other days, too: only its latest version counts. A key of a master
-        feed may be looked up by rows of any day from its drop date to its next version.
+    def affected_days(
+        self, feed: str, keys: pl.LazyFrame, drops: Collection[Drop], *, known: Collection[str] = ()
+    ) -> set[date]:
+        """The days that must follow when these keys of a feed come, change or go with these drops.
+
+        A key of a transactional feed may stand on other days, too: only its latest version counts. Its rows may be
+        headers: the lines of one that is new, or goes, leave quarantine, or go there. A row of an undated feed
+        may have other versions, and each is of the day of its header. A key of a master feed may be looked up by rows
+        of any day from its drop date to its next version.
+
+        Args:
+            feed: The feed.
+            keys: `_key`, and the header's where the feed has headers (`KeyIndex.keys`).
+            drops: What they come or go with.
+            known: The ids of those drops that were there before and stay.
         """
-        if self.spec.feeds[feed].kind == "transactional":
-            return self.index(feed).days_of(keys)
+        kind = self.spec.feeds[feed].kind
+        if kind == "master":
+            return self._days_looking_up(feed, keys, {drop.drop_date for drop in drops})
+        if kind == "undated":
+            return self._days_of_rows(feed, keys)
+        coming = [drop for drop in drops if drop.drop_id not in known]
+        return self.index(feed).days_of(keys) | self._days_waiting(feed, keys, coming)
+
+    def _days_waiting(self, feed: str, keys: pl.LazyFrame, drops: Collection[Drop]) -> set[date]:
+        """The days under which rows are filed that wait for these headers, or must wait again.
+
+        A header that other files name, too, was there before and is there after.
+        """
+        if not self.spec.lines_of(feed):
+            return set()
+        named = self.index(feed).versions_of(keys)
+        others = named.filter(~pl.col(SOURCE_FILE).is_in([drop.path for drop in drops])).select(KEY)
+        come_or_gone = keys.select(KEY).join(others, on=KEY, how="anti")
+        entries = [self.index(lines).under(come_or_gone).select(PARTITION_DATE) for lines in self.spec.lines_of(feed)]
+        return set(pl.concat(entries).unique().collect().to_series())
+
+    def _days_of_rows(self, feed: str, keys: pl.LazyFrame) -> set[date]:
+        """The days of all versions of rows of an undated feed, and of the headers that were or will be theirs."""
+        if self.spec.header_of(feed) is None:
+            return set()
+        index, headers = self.index(feed), self.index(self.header_of(feed).feed)
+        versions = index.versions_of(keys).select(HEADER_KEY, PARTITION_DATE)
+        named = keys.select(HEADER_KEY, pl.lit(None, pl.Date).alias(PARTITION_DATE))
+        dated = index.days_under(pl.concat([versions, named]).unique(), headers)
+        return set(dated.select("day").drop_nulls().unique().collect().to_series())
+
+    def _days_looking_up(self, feed: str, keys: pl.LazyFrame, drop_dates: set[date]) -> set[date]:
         affected: set[date] = set()
-        for user, lookup in self.spec.feed_users(feed):
-            changes = self._validity(feed, keys, drop_dates)
-            affected |= self.index(user).days_using(lookup.feed, changes)
+        changes = self._validity(feed, keys, drop_dates)
+        for user, names in self.spec.feed_users(feed).items():
+            index = self.index(user)
+            for name in names:
+                if self.spec.feeds[user].kind == "undated":
+                    affected |= index.days_using_under(name, changes, self.index(self.header_of(user).feed))
+                else:
+                    affected |= index.days_using(name, changes)
         return affected
 
     def _validity(self, feed: str, keys: pl.LazyFrame, drop_dates: set[date]) -> pl.LazyFrame:

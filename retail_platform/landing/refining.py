@@ -13,8 +13,10 @@ from retail_platform.contracts.contract import Contract
 from retail_platform.contracts.rules import PARTITION_DATE, Rule
 from retail_platform.contracts.silver import ENTITIES, QUARANTINE
 from retail_platform.engines.engine import Engine
+from retail_platform.landing.gathering import gather
 from retail_platform.landing.lane import Lane
 from retail_platform.settings import Settings
+from retail_platform.source_catalog import load_hook
 from retail_platform.transforms.quality import QUARANTINED_ROWS, ROWS, SUPERSEDED_ROWS, UNDATED_ROWS, tally
 from retail_platform.transforms.silver import (
     Refinery,
@@ -49,7 +51,14 @@ class RefinedDays:
 
 def refinery(lane: Lane, entity: str) -> Refinery:
     """What refines an entity of a lane's source."""
-    return Refinery(source=lane.source, spec=lane.spec, name=entity, contract=ENTITIES[entity])
+    declared = lane.spec.entities[entity]
+    return Refinery(
+        source=lane.source,
+        spec=lane.spec,
+        name=entity,
+        contract=ENTITIES[lane.spec.entity_of(entity)],
+        hook=load_hook(lane.source, declared.hook) if declared.hook else None,
+    )
 
 
 def refine_days(lane: Lane, entity: str, rows: pl.LazyFrame, days: list[date], engine: Engine) -> RefinedDays:
@@ -58,11 +67,12 @@ def refine_days(lane: Lane, entity: str, rows: pl.LazyFrame, days: list[date], e
     Args:
         lane: The source.
         entity: The entity.
-        rows: The driving feed's bronze rows of `days`.
+        rows: The driving feed's bronze rows that are filed under `days`.
         days: The days.
         engine: What runs the transformations.
     """
     how = refinery(lane, entity)
+    rows, headers = _own_rows(lane, how, rows, days)
     judged = refine(
         nw.from_native(rows),
         how,
@@ -71,6 +81,7 @@ def refine_days(lane: Lane, entity: str, rows: pl.LazyFrame, days: list[date], e
             alias: nw.from_native(lane.bronze(lookup.feed).scan()) for alias, lookup in how.entity.lookups.items()
         },
         engine=engine,
+        headers=headers,
     ).collect()
     silver = silver_rows(judged.lazy(), how.contract).collect().to_native()
     quarantine = quarantine_rows(judged.lazy(), how, QUARANTINE, engine).collect().to_native()
@@ -84,15 +95,26 @@ def refine_days(lane: Lane, entity: str, rows: pl.LazyFrame, days: list[date], e
     )
 
 
-def derive_days(lane: Lane, entity: str, rows: pl.LazyFrame, engine: Engine) -> pl.DataFrame:
+def derive_days(lane: Lane, entity: str, rows: pl.LazyFrame, days: list[date], engine: Engine) -> pl.DataFrame:
     """The members that transactions of some days name (the entity's contract, validated)."""
     how = refinery(lane, entity)
+    rows, headers = _own_rows(lane, how, rows, days)
     versions = _versions(lane, how, rows)
     if versions is None:
         raise ValueError(f"{lane.source}/{entity}: members are derived from transactional feeds only")
-    members = derive_members(nw.from_native(rows), how, versions=versions, engine=engine)
+    members = derive_members(nw.from_native(rows), how, versions=versions, engine=engine, headers=headers)
     frame = members.collect().to_native()
     return how.contract.validate(frame.sort(pl.all().exclude("created_at", "updated_at"), nulls_last=True))
+
+
+def _own_rows(
+    lane: Lane, how: Refinery, filed: pl.LazyFrame, days: list[date]
+) -> tuple[pl.LazyFrame, nw.LazyFrame | None]:
+    """The rows that are of these days and, of an undated feed, their headers; else a row is of the day of filing."""
+    if how.entity.header is None:
+        return filed, None
+    gathered = gather(lane, how.entity.feed, filed, days)
+    return gathered.rows, nw.from_native(gathered.headers)
 
 
 def _versions(lane: Lane, how: Refinery, rows: pl.LazyFrame) -> nw.LazyFrame | None:

@@ -20,6 +20,8 @@ _WEEKS_IN_QUARTER = 13
 _WEEKS_IN_YEAR = 52
 _FIRST_MONTH_ENDS, _SECOND_MONTH_ENDS = 4, 9
 _LAST_MONTH, _LAST_QUARTER = 12, 4
+DELIVERED = ("fiscal_year", "fiscal_quarter", "fiscal_month", "fiscal_week", "fiscal_week_of_month")
+"""What a source's own calendar says of a day instead."""
 
 
 def fiscal_year_start(fiscal_year: int) -> date:
@@ -35,6 +37,34 @@ def describe_days(days: nw.LazyFrame) -> nw.LazyFrame:
     the first and last day of its week, month, quarter and year. Each row is described by itself.
     """
     return _in_retail_year(_in_ordinary_year(days))
+
+
+def with_calendars(days: nw.LazyFrame, calendars: nw.LazyFrame) -> nw.LazyFrame:
+    """Days as described, but for `DELIVERED`, which a source's calendar says where it covers the day.
+
+    Args:
+        days: `describe_days`.
+        calendars: Silver calendars of all days and sources; the latest delivery of a day counts.
+    """
+    latest = calendars.unique(["date"], keep="last", order_by=["drop_date", "source_system"])
+    said = latest.select("date", *(nw.col(name).cast(nw.Int32).alias(f"said.{name}") for name in DELIVERED))
+    return (
+        days.join(said, on="date", how="left")
+        .with_columns(nw.coalesce(f"said.{name}", name).alias(name) for name in DELIVERED)
+        .drop(f"said.{name}" for name in DELIVERED)
+    )
+
+
+def day_number(day: nw.Expr) -> nw.Expr:
+    """The number of a day, so that days can be subtracted: Narwhals cannot subtract dates on Spark.
+
+    It is the Julian day number: the year is taken to begin in March, so that the leap day is its last.
+    """
+    # Polars keeps months in eight bits: widened before any arithmetic.
+    year, month, number = (part.cast(nw.Int64) for part in (day.dt.year(), day.dt.month(), day.dt.day()))
+    is_early = (14 - month) // 12
+    year, month = year + 4800 - is_early, month + 12 * is_early - 3
+    return number + (153 * month + 2) // 5 + 365 * year + year // 4 - year // 100 + year // 400 - 32045
 
 
 def _in_ordinary_year(days: nw.LazyFrame) -> nw.LazyFrame:

@@ -26,7 +26,8 @@ OPEN_PAST = date(1900, 1, 1)
 OPEN_END = date(9999, 12, 31)
 UNKNOWN = "unknown"
 
-_BOOKKEEPING = frozenset({"occurrences", "drop_date", "created_at", "updated_at"})
+_BOOKKEEPING = frozenset({"occurrences", "drop_date", "created_at", "updated_at", "stated_from"})
+_STARTS = "starts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,10 @@ def members(silver: nw.LazyFrame, dimension: Dimension, engine: Engine) -> nw.La
             mask_phone("phone").alias("phone"),
             nw.col("birth_date").dt.year().alias("birth_year"),
         )
-    keyed = silver.with_columns(nw.col("drop_date").cast(nw.String()).alias("drop_day"))
+    stated = nw.col("valid_from") if _states_validity(dimension) else nw.lit(None).cast(nw.Date())
+    keyed = silver.with_columns(stated.alias("stated_from"))
+    # A drop may name several versions of a member, each from a day of its own.
+    keyed = keyed.with_columns(nw.coalesce("stated_from", "drop_date").cast(nw.String()).alias("drop_day"))
     # A member read off transactions may have several descriptions a day: each is a row, and so needs a key of its own.
     described = nw.concat_str(
         [nw.col(name).cast(nw.String()).fill_null("") for name in dimension.attributes], separator=KEY_SEPARATOR
@@ -120,15 +124,15 @@ def publish(
         snapshots: Sources that deliver all members every time.
 
     Returns:
-        Contract `dimension.published`. A member's first version is open to the past, its last one to the future.
+        Contract `dimension.published`. A member's first version is open to the past, its last one to the future. A
+        version holds from its drop date or, where the source states one, from that day; of a day that is stated again
+        the later drop counts. Where a member is both delivered and read off transactions, the delivery counts.
     """
     is_derived = ~nw.col("occurrences").is_null()
+    given = delivered.filter(~is_derived)
+    read_off = delivered.filter(is_derived).join(given.select(dimension.key), on=dimension.key, how="anti")
     versions = nw.concat(
-        [
-            _versions(delivered.filter(~is_derived), dimension, engine, snapshots),
-            _derived(delivered.filter(is_derived), dimension, most_frequent),
-        ],
-        how="vertical",
+        [_versions(given, dimension, engine, snapshots), _derived(read_off, dimension, most_frequent)], how="vertical"
     )
     versions = versions.with_columns(nw.lit(value=False).alias("is_inferred"))
     inferred = _inferred(used, versions, dimension)
@@ -141,20 +145,22 @@ def _versions(
     """SCD 2: neighbours that say the same are one version, which holds until the next one begins."""
     states = delivered.with_columns(nw.lit(value=True).alias("is_active"))
     states = nw.concat([states, _withdrawals(delivered, dimension, engine, snapshots)], how="vertical")
-    in_key = {"order_by": "drop_date"}
+    states = states.with_columns(_start(dimension).alias(_STARTS))
+    states = states.unique([dimension.key, _STARTS], keep="last", order_by="drop_date")
+    in_key = {"order_by": _STARTS}
     changed = [
         differs_from_previous(name).over(dimension.key, **in_key) for name in (*dimension.attributes, "is_active")
     ]
-    is_first = nw.col("drop_date").shift(1).over(dimension.key, **in_key).is_null()
+    is_first = nw.col(_STARTS).shift(1).over(dimension.key, **in_key).is_null()
     states = states.with_columns(
         is_first.alias("is_first"), nw.any_horizontal(is_first, *changed, ignore_nulls=True).alias("is_start")
     )
     starts = states.filter(nw.col("is_start"))
-    following = nw.col("drop_date").shift(-1).over(dimension.key, **in_key)
+    following = nw.col(_STARTS).shift(-1).over(dimension.key, **in_key)
     return (
         starts.with_columns(following.alias("next_start"))
         .with_columns(
-            nw.when(nw.col("is_first")).then(nw.lit(OPEN_PAST)).otherwise(nw.col("drop_date")).alias("valid_from"),
+            nw.when(nw.col("is_first")).then(nw.lit(OPEN_PAST)).otherwise(nw.col(_STARTS)).alias("valid_from"),
             nw.col("next_start").dt.offset_by("-1d").fill_null(OPEN_END).alias("valid_to"),
             nw.col("next_start").is_null().alias("is_current"),
         )
@@ -162,11 +168,23 @@ def _versions(
     )
 
 
+def _states_validity(dimension: Dimension) -> bool:
+    return "stated_from" in dimension.members.schema
+
+
+def _start(dimension: Dimension) -> nw.Expr:
+    """The first day of a version: as the source states it, else the day on which it was delivered."""
+    return nw.coalesce("stated_from", "drop_date") if _states_validity(dimension) else nw.col("drop_date")
+
+
 def _withdrawals(
     delivered: nw.LazyFrame, dimension: Dimension, engine: Engine, snapshots: Collection[str]
 ) -> nw.LazyFrame:
     """Where a snapshot source did not deliver a member again: the member as it was, inactive from that drop on."""
     complete = delivered.filter(nw.col("source_system").is_in(list(snapshots)))
+    # Of several versions in one drop, the last is what the member was.
+    complete = complete.with_columns(_start(dimension).alias(_STARTS))
+    complete = complete.unique([dimension.key, "drop_date"], keep="last", order_by=_STARTS)
     drops = complete.select("source_system", "drop_date").unique()
     following = nw.col("drop_date").shift(-1).over("source_system", order_by="drop_date").alias("next_drop")
     again = complete.select(dimension.key, nw.col("drop_date").alias("next_drop"))
@@ -181,6 +199,8 @@ def _withdrawals(
             nw.lit(value=False).alias("is_active"),
         )
     )
+    if _states_validity(dimension):
+        withdrawn = withdrawn.with_columns(nw.lit(None).cast(nw.Date()).alias("stated_from"))
     # A version of its own, so with a key of its own.
     withdrawn = engine.hash_keys(withdrawn, {dimension.version_key: dimension.version_parts})
     return withdrawn.select(*delivered.collect_schema().names(), "is_active")
@@ -206,6 +226,8 @@ def _derived(delivered: nw.LazyFrame, dimension: Dimension, most_frequent: Colle
     )
     order = ["says_something", "weight", "last_day", dimension.version_key]
     chosen = descriptions.unique([dimension.key], keep="last", order_by=order)
+    if _states_validity(dimension):
+        chosen = chosen.with_columns(nw.lit(None).cast(nw.Date()).alias("stated_from"))
     return chosen.with_columns(
         nw.lit(OPEN_PAST).alias("valid_from"),
         nw.lit(OPEN_END).alias("valid_to"),

@@ -6,13 +6,16 @@ from datetime import date
 import narwhals as nw
 
 from retail_platform.contracts.bronze import DROP_DATE, DROPPED_AT, ROW_NUMBER, SOURCE_FILE
-from retail_platform.transforms.versions import differs_from_previous
+from retail_platform.engines.engine import Engine
+from retail_platform.source_spec import FeedSpec
+from retail_platform.transforms.values import value_of
+from retail_platform.transforms.versions import STATED_DATE, differs_from_previous, with_stated_date
 
 BEGINNING = date(1, 1, 1)
 END = date(9999, 12, 31)
 
 
-def validity(rows: nw.LazyFrame, *, key: str, take: Sequence[str]) -> nw.LazyFrame:
+def validity(rows: nw.LazyFrame, feed: FeedSpec, *, take: Sequence[str], engine: Engine) -> nw.LazyFrame:
     """When which value of a lookup feed holds.
 
     A version holds from its drop date to the day before the next one; a key's first version is open to the past, since
@@ -21,16 +24,18 @@ def validity(rows: nw.LazyFrame, *, key: str, take: Sequence[str]) -> nw.LazyFra
 
     Args:
         rows: All bronze rows of a master feed.
-        key: Its key column.
+        feed: Its declaration; its key is one value.
         take: The columns wanted.
+        engine: What reads its dates.
 
     Returns:
         `lookup_key`, `valid_from`, `valid_to` (exclusive), and `take`; the intervals of a key cover all days.
     """
     versions = (
-        rows.with_columns(nw.col(key).str.strip_chars().alias("lookup_key"))
-        .filter(nw.col("lookup_key") != "")
-        .unique(["lookup_key", DROP_DATE], keep="last", order_by=[SOURCE_FILE, DROPPED_AT, ROW_NUMBER])
+        with_stated_date(rows, feed, engine)
+        .with_columns(value_of(feed.key[0], prefix="").alias("lookup_key"))
+        .filter(~nw.col("lookup_key").is_null())
+        .unique(["lookup_key", DROP_DATE], keep="last", order_by=[STATED_DATE, SOURCE_FILE, DROPPED_AT, ROW_NUMBER])
         .select("lookup_key", DROP_DATE, *take)
     )
     in_key = {"order_by": DROP_DATE}

@@ -5,6 +5,7 @@ from decimal import Decimal
 import narwhals as nw
 
 CENTS = nw.Decimal(18, 2)
+NOTHING = Decimal("0.00")
 _LARGEST = 10**15
 _TIE_BREAK = Decimal("0.0000001")
 

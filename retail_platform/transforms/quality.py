@@ -1,10 +1,10 @@
 """Judging rows: every rule a row breaks is written on it; what breaks none goes to silver."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import narwhals as nw
 
-from retail_platform.contracts.rules import MALFORMED, PARTITION_DATE, ROW_MALFORMED, Rule
+from retail_platform.contracts.rules import HAS_HEADER, MALFORMED, PARTITION_DATE, ROW_MALFORMED, STAGED, Rule
 from retail_platform.transforms.versions import SUPERSEDED
 
 REASONS = "_reasons"
@@ -17,15 +17,20 @@ QUARANTINED_ROWS = "quarantined_rows"
 UNDATED_ROWS = "undated_rows"
 
 
-def judge(rows: nw.LazyFrame, rules: Sequence[Rule]) -> nw.LazyFrame:
+def judge(rows: nw.LazyFrame, rules: Sequence[Rule], *, known: Collection[str] | None = None) -> nw.LazyFrame:
     """Write the broken rules on each row, by outcome, joined by commas and empty where there are none.
 
-    A malformed record is only that: its columns are unknown, so no other rule is held against it.
+    A malformed record is only that: its columns are unknown, so no other rule is held against it. Nor is a rule held
+    against a row whose header is missing, where it looks at more than the row's own columns.
+
+    Args:
+        rows: Staged rows.
+        rules: What they must keep.
+        known: Of rows that may lack a header (`_has_header`): the columns that are known all the same.
     """
-    whole = nw.col(MALFORMED).is_null()
     names = {
         outcome: [
-            nw.when(rule.broken & (whole if rule.name != ROW_MALFORMED else nw.lit(value=True))).then(nw.lit(rule.name))
+            nw.when(rule.broken & _is_held(rule, known)).then(nw.lit(rule.name))
             for rule in rules
             if rule.outcome in outcomes
         ]
@@ -40,6 +45,15 @@ def judge(rows: nw.LazyFrame, rules: Sequence[Rule]) -> nw.LazyFrame:
         for rule in rules
         if rule.sets_null
     )
+
+
+def _is_held(rule: Rule, known: Collection[str] | None) -> nw.Expr:
+    if rule.name == ROW_MALFORMED:
+        return nw.lit(value=True)
+    whole = nw.col(MALFORMED).is_null()
+    if known is None or set(rule.columns) <= {*known, *STAGED}:
+        return whole
+    return whole & nw.col(HAS_HEADER)
 
 
 def has(column: str, rule: Rule) -> nw.Expr:

@@ -102,6 +102,13 @@ class TestNewBlockedDay:
         assert [of for of, passed in shop.checks("quarantine_rate").items() if not passed] == [BAD]
         assert set(shop.checks("books_balance").values()) == {True}
 
+    def test_the_quarantine_shows_its_days_and_why(self, shop: Shop) -> None:
+        results = shop.evaluations(QUARANTINE, "nothing_set_aside")
+        assert [of.day for of, result in sorted(results.items()) if result.passed] == [10, 11, 15]
+        assert {result.severity for result in results.values()} == {dg.AssetCheckSeverity.WARN}
+        said = {name: value.value for name, value in results[BAD].metadata.items()}
+        assert said == {"failed_rows": 11, "total_rows": 50, "details": "quantity_unreadable: 11"}
+
     def test_the_books_say_why(self, shop: Shop) -> None:
         rows = shop.rows("""
             SELECT entity, day, bronze_rows, silver_rows, quarantined_rows, superseded_rows, blocked_because

@@ -110,7 +110,7 @@ class TestLoad:
             "storefront/customers 2024-05-31 to 2024-06-04: 4 rows = 3 silver + 1 quarantined + 0 superseded",
             "storefront/orders 2024-05-31 to 2024-06-04: 13 rows = 8 silver + 5 quarantined + 0 superseded",
             "storefront/products 2024-05-31 to 2024-06-04: 3 rows = 3 silver + 0 quarantined + 0 superseded",
-            "Loaded 4 new files in 1 runs and N s.",
+            "Loaded 4 new files in 1 runs and 1 for snapshots, N s.",
             f"The answers are in {retailer.root / 'warehouse' / 'retail.duckdb'}",
         ]
 

@@ -13,6 +13,8 @@ from polars.testing import assert_frame_equal
 from retail_platform.components import drop_sensor, source
 from retail_platform.components.days import PUBLISH
 from retail_platform.components.publish_sensor import publish_what_is_not
+from retail_platform.components.snapshot_sensor import refresh_snapshots
+from retail_platform.components.snapshots import SNAPSHOTS
 from retail_platform.defs.jobs import WAREHOUSE
 from retail_platform.instance.headless import HeadlessResult, run_range
 from retail_platform.instance.run_history import partition_range
@@ -29,14 +31,15 @@ PATH = "storefront/orders/orders-2024-06-14.csv"
 class Daemon:
     """Evaluates a sensor, and runs what it asks for."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, source: str = "storefront") -> None:
         self.shop = shop
+        self.source = source
         self.cursor: str | None = None
         self.said = ""
 
     def tick(self) -> list[dg.RunRequest]:
         result, self.said = drop_sensor.look_for_drops(
-            self.shop.instance, self.shop.platform, "storefront", cursor=self.cursor
+            self.shop.instance, self.shop.platform, self.source, cursor=self.cursor
         )
         self.cursor = result.cursor
         return list(result.run_requests or [])
@@ -54,6 +57,14 @@ class Daemon:
             end_day=days[1],
             tags=kept,
         )
+
+    def take_snapshots(self) -> None:
+        """What the sensor of the snapshots asks for once the facts are there."""
+        result = refresh_snapshots(self.shop.instance, self.shop.platform, cursor=None)
+        for request in result.run_requests or []:
+            days = partition_range(request.tags)
+            assert days is not None
+            run_range(self.shop.definitions, SNAPSHOTS, instance=self.shop.instance, start_day=days[0], end_day=days[1])
 
     def settle(self, *, rounds: int = 10) -> list[str]:
         """Tick and run until nothing is asked for; the days that were run."""
@@ -100,11 +111,32 @@ def failing_on(day: date) -> Callable[..., object]:
 def test_what_the_sensor_loads_is_what_a_load_loads(daemon: Daemon, tmp_path):
     deliver_scenario(daemon.shop)
     daemon.settle()
+    daemon.take_snapshots()
     with Shop(tmp_path / "other") as other:
         deliver_scenario(other)
-        other.load()
+        other.load(snapshots=True)
         expected = other.tables()
     tables = daemon.shop.tables()
+    assert tables.keys() == expected.keys()
+    for name, frame in expected.items():
+        assert_frame_equal(tables[name], frame)
+
+
+def test_lines_that_come_before_their_headers_end_where_a_load_takes_them(tmp_path: Path):
+    files = scenario.MARKET_FILES | scenario.LATER_MARKET_FILES
+    with Shop(tmp_path / "sensor", sources=("olist",), run_gap_days=0) as shop:
+        daemon = Daemon(shop, "olist")
+        for feeds in (("order_items", "order_payments"), ("orders", "customers")):
+            for path, content in files.items():
+                if path.split("/")[1] in feeds:
+                    shop.deliver(path, content)
+            daemon.settle()
+        tables = shop.tables(["silver", "gold"])
+    with Shop(tmp_path / "load", sources=("olist",)) as other:
+        for path, content in files.items():
+            other.deliver(path, content)
+        assert other.load().errors == []
+        expected = other.tables(["silver", "gold"])
     assert tables.keys() == expected.keys()
     for name, frame in expected.items():
         assert_frame_equal(tables[name], frame)

@@ -254,6 +254,25 @@ def test_what_is_no_longer_declared(shop: Shop) -> None:
     assert shop.read("SHOW ALL TABLES")["name"].to_list() == ["fact", "mart", "drops", "manifest"]
 
 
+def test_some_tables_may_be_published_alone(shop: Shop) -> None:
+    changes = {"whole": [whole(one_column([1]))], "views": [shop.live("fact")]}
+    changes |= {"sql_views": [SqlView(schema="gold", name="v", sql="FROM gold.fact")]}
+    shop.publish(**changes)
+    shop.sell(7, DAYS[1])
+
+    report = shop.warehouse.publish_some(daily=[shop.daily("mart")], whole=[whole(one_column([2]))])
+    assert [(table.table, table.days) for table in report.tables] == [("gold.mart", (DAYS[1],)), ("ops.drops", ())]
+    assert report.views == ()
+    assert shop.read("SELECT number FROM ops.drops")["number"].to_list() == [2]
+    assert not shop.warehouse.publish_some(daily=[shop.daily("mart")], whole=[whole(one_column([2]))]).changed
+    # All that was not asked for is as the last publish left it, and up to date with the next.
+    total = "SELECT sum(amount)::INT FROM {}"
+    assert [shop.read(total.format(name)).item() for name in ("gold.mart", "gold.fact", "gold.v")] == [141, 150, 150]
+    shop.publish(**changes)
+    shop.assert_is_the_lake()
+    assert shop.read(total.format("gold.v")).item() == 141
+
+
 def test_a_table_may_become_a_view_and_back(shop: Shop) -> None:
     view = SqlView(schema="gold", name="mart", sql="SELECT * FROM gold.fact", comment="Now a view.")
     shop.publish()

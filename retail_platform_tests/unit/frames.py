@@ -10,7 +10,7 @@ import polars as pl
 
 from retail_platform.contracts.bronze import TECHNICAL
 from retail_platform.contracts.contract import Contract
-from retail_platform.contracts.rules import MALFORMED, PARTITION_DATE, UNREADABLE
+from retail_platform.contracts.rules import HAS_HEADER, MALFORMED, PARTITION_DATE, UNREADABLE
 from retail_platform.engines.polars import PolarsEngine
 from retail_platform.transforms.versions import SUPERSEDED
 
@@ -30,6 +30,7 @@ ORIGIN: Row = {
 
 STAGED = pl.Schema(
     {PARTITION_DATE: pl.Date(), MALFORMED: pl.String(), UNREADABLE: pl.String(), SUPERSEDED: pl.Boolean()}
+    | {HAS_HEADER: pl.Boolean()}
 )
 
 
@@ -64,6 +65,7 @@ def staged(contract: Contract, rows: Sequence[Row]) -> nw.LazyFrame:
         PARTITION_DATE: june(1),
         UNREADABLE: "",
         SUPERSEDED: False,
+        HAS_HEADER: True,
     }
     return lazy(pl.Schema({**contract.schema, **STAGED}), rows, **defaults)
 

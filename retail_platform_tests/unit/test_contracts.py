@@ -12,8 +12,15 @@ from polars.testing import assert_frame_equal
 from retail_platform.components.checks import rule_check
 from retail_platform.components.days import contract_metadata, daily
 from retail_platform.contracts.contract import Contract
-from retail_platform.contracts.gold import DIM_CUSTOMER, DIM_CUSTOMER_PUBLISHED, FACT_SALES, GOLD
-from retail_platform.contracts.marts import DAILY_SALES, MARTS
+from retail_platform.contracts.gold import (
+    DIM_CUSTOMER,
+    DIM_CUSTOMER_PUBLISHED,
+    FACT_ORDERS,
+    FACT_PAYMENTS,
+    FACT_SALES,
+    GOLD,
+)
+from retail_platform.contracts.marts import DAILY_SALES, MARTS, PAYMENT_SUMMARY
 from retail_platform.contracts.rules import STAGED
 from retail_platform.contracts.silver import CUSTOMERS, ENTITIES, ORDERS, PAYMENTS, PRODUCTS, QUARANTINE
 from retail_platform.serving.duckdb import columns_of
@@ -137,6 +144,61 @@ TABLES: dict[str, tuple[Contract, dict[str, pl.DataType]]] = {
             "territory": TEXT,
             "region": TEXT,
             "deal_size": TEXT,
+            "ship_date": DAY,
+            "due_date": DAY,
+        },
+    ),
+    "fact_orders": (
+        FACT_ORDERS,
+        {
+            "source_system": TEXT,
+            "order_id": TEXT,
+            "order_key": WHOLE,
+            "order_date": DAY,
+            "date_key": pl.Int32(),
+            "customer_key": WHOLE,
+            "customer_id": TEXT,
+            "lines": WHOLE,
+            "units": WHOLE,
+            "distinct_products": WHOLE,
+            **dict.fromkeys(
+                ("gross", "refunds", "fees", "net", "total_amount", "discount_amount", "freight_amount"), AMOUNT
+            ),
+            "currency": TEXT,
+            "is_large_order": FLAG,
+            "status": TEXT,
+            "payment_method": TEXT,
+            "territory": TEXT,
+            "region": TEXT,
+            "deal_size": TEXT,
+        },
+    ),
+    "fact_payments": (
+        FACT_PAYMENTS,
+        {
+            "source_system": TEXT,
+            "order_id": TEXT,
+            "order_key": WHOLE,
+            "payment_number": TEXT,
+            "payment_date": DAY,
+            "date_key": pl.Int32(),
+            "payment_method": TEXT,
+            "installments": WHOLE,
+            "amount": AMOUNT,
+            "status": TEXT,
+        },
+    ),
+    "payment_summary": (
+        PAYMENT_SUMMARY,
+        {
+            "payment_date": DAY,
+            "source_system": TEXT,
+            "payment_method": TEXT,
+            "status": TEXT,
+            "payments": WHOLE,
+            "orders": WHOLE,
+            "amount": AMOUNT,
+            "installments": WHOLE,
         },
     ),
     "daily_sales": (

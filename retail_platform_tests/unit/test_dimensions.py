@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import narwhals as nw
@@ -139,6 +140,60 @@ def test_a_withdrawal_is_a_version_with_a_key_of_its_own():
     ]
 
 
+# Versions as the source states them
+
+
+def helmet(stated: date | None, cost: str | None, *, drop: int = 1, **others: Any) -> dict[str, Any]:
+    """A helmet that costs so much from a stated day on, as delivered on a day of June."""
+    return {"product_id": "H1", "valid_from": stated, "unit_cost": cost, "drop_date": june(drop), **others}
+
+
+def helmets(rows: Sequence[dict[str, Any]], **how: Any) -> list[tuple[object, ...]]:
+    found = whole(PRODUCT, rows, **how)
+    assert found["product_version_key"].is_unique().all()
+    return found.select("unit_cost", "stated_from", "valid_from", "valid_to", "is_current", "is_active").rows()
+
+
+YEARS = [date(2011, 7, 1), date(2012, 7, 1), date(2013, 7, 1)]
+
+
+def test_a_stated_version_ends_the_day_before_the_next_one_begins():
+    expected = [
+        (Decimal(12), YEARS[0], OPEN_PAST, date(2012, 6, 30), False, True),
+        (Decimal(14), YEARS[1], YEARS[1], date(2013, 6, 30), False, True),
+        (Decimal(13), YEARS[2], YEARS[2], OPEN_END, True, True),
+    ]
+    rows = [helmet(day, cost) for day, cost in zip(YEARS, ["12", "14", "13"], strict=True)]
+    assert helmets(rows) == expected
+    assert helmets(rows[::-1]) == expected
+
+
+def test_of_a_stated_version_the_later_delivery_counts():
+    rows = [helmet(YEARS[0], "12"), helmet(YEARS[1], "14"), helmet(YEARS[1], "15", drop=9)]
+    assert helmets(rows) == [
+        (Decimal(12), YEARS[0], OPEN_PAST, date(2012, 6, 30), False, True),
+        (Decimal(15), YEARS[1], YEARS[1], OPEN_END, True, True),
+    ]
+
+
+def test_where_no_day_is_stated_that_of_the_drop_is():
+    rows = [helmet(YEARS[0], "12"), helmet(None, "16", drop=9)]
+    assert helmets(rows) == [
+        (Decimal(12), YEARS[0], OPEN_PAST, june(8), False, True),
+        (Decimal(16), None, june(9), OPEN_END, True, True),
+    ]
+
+
+def test_a_snapshot_withdraws_a_product_as_it_last_was():
+    other = {"product_id": "H2", "drop_date": june(9)}
+    rows = [helmet(YEARS[0], "12"), helmet(YEARS[1], "14"), other]
+    assert helmets(rows, snapshots=["shop"])[:3] == [
+        (Decimal(12), YEARS[0], OPEN_PAST, date(2012, 6, 30), False, True),
+        (Decimal(14), YEARS[1], YEARS[1], june(8), False, True),
+        (Decimal(14), None, june(9), OPEN_END, True, False),
+    ]
+
+
 # Members read off transactions
 
 
@@ -170,6 +225,11 @@ def test_of_equally_frequent_descriptions_the_later_holds():
 
 def test_a_member_without_any_description_is_a_member():
     assert described([lamp(9, None, 1)]) == [(None, 1, OPEN_PAST, OPEN_END, True, june(9))]
+
+
+def test_a_member_that_is_delivered_too_is_as_it_was_delivered():
+    delivered = {"product_id": "P1", "drop_date": june(5), "product_name": "Lamp of the list"}
+    assert described([*LAMPS, delivered]) == [("Lamp of the list", None, OPEN_PAST, OPEN_END, True, june(5))]
 
 
 def test_two_descriptions_of_a_day_have_two_keys():

@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from retail_platform.source_spec import ColumnSpec, FeedSpec
 from retail_platform.transforms.lookups import BEGINNING, END, validity
 from retail_platform.transforms.staging import look_up
-from retail_platform_tests.unit.frames import MORNING, bronze, collect, june
+from retail_platform_tests.unit.frames import ENGINE, MORNING, bronze, collect, june
+
+PRICES = FeedSpec.model_validate({"kind": "master", "columns": ["product_id", "price"], "key": ["product_id"]})
 
 
 def price_list(*rows: tuple[int, str | None, str | None]) -> nw.LazyFrame:
@@ -26,7 +29,7 @@ def price_list(*rows: tuple[int, str | None, str | None]) -> nw.LazyFrame:
 
 
 def intervals(prices: nw.LazyFrame) -> list[tuple[object, ...]]:
-    return collect(validity(prices, key="product_id", take=["price"])).sort("lookup_key", "valid_from").rows()
+    return collect(validity(prices, PRICES, take=["price"], engine=ENGINE)).sort("lookup_key", "valid_from").rows()
 
 
 def test_a_version_holds_until_the_next_and_the_first_is_open_to_the_past():
@@ -76,8 +79,8 @@ def test_of_one_drop_date_the_last_file_and_row_wins():
 
 def looked_up(prices: nw.LazyFrame, rows: Sequence[tuple[date, str | None]]) -> pl.DataFrame:
     orders = pl.LazyFrame(rows, schema={"partition_date": pl.Date, "raw.product": pl.String}, orient="row")
-    held = validity(prices, key="product_id", take=["price"])
-    return collect(look_up(nw.from_native(orders), held, on="raw.product", alias="list"))
+    held = validity(prices, PRICES, take=["price"], engine=ENGINE)
+    return collect(look_up(nw.from_native(orders), held, by=ColumnSpec(column="product"), alias="list"))
 
 
 def test_each_row_gets_what_holds_on_its_day_and_rows_without_a_match_stay():

@@ -75,7 +75,8 @@ def test_an_order_with_a_sale_and_a_refund_is_one_order():
     found = day_of(
         ("O1", 1, "C1", 2, "20.00", "Completed", "North"),
         ("O1", 2, "C1", -1, "-5.00", "Completed", "North"),
-        ("O2", 1, "C1", -1, "-5.00", "Completed", "North"),
+        # Some sources write what came back as if it had gone out.
+        ("O2", 1, "C1", 1, "-5.00", "Completed", "North"),
     )
     same(
         found,

@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from retail_platform.contracts.contract import Contract
-from retail_platform.contracts.silver import CUSTOMERS, ENTITIES, ORDERS, PAYMENTS, PRODUCTS
+from retail_platform.contracts.silver import CALENDAR, CUSTOMERS, ENTITIES, ORDER_HEADERS, ORDERS, PAYMENTS, PRODUCTS
 from retail_platform.transforms.quality import in_quarantine, in_silver, judge, tally
 from retail_platform_tests.unit.frames import collect, june, staged
 
@@ -34,6 +34,22 @@ GOOD: Mapping[str, dict[str, Any]] = {
         "status": "Completed",
         "ship_date": june(2),
     },
+    "order_headers": {
+        "order_id": "O1",
+        "order_date": june(1),
+        "currency": "USD",
+        "status": "Open",
+        "ship_date": june(2),
+    },
+    "calendar": {
+        "date": june(1),
+        "fiscal_year": 2024,
+        "fiscal_quarter": 2,
+        "fiscal_month": 5,
+        "fiscal_week": 18,
+        "fiscal_week_of_month": 1,
+        "drop_date": june(1),
+    },
     "payments": {"order_id": "O1", "payment_number": "1", "payment_date": june(1), "amount": "19.00"},
 }
 
@@ -57,6 +73,7 @@ BREAKING: tuple[tuple[Contract, str, dict[str, Any]], ...] = (
     (ORDERS, "row_malformed", {**dict.fromkeys(GOOD["orders"]), **NOTHING_READ}),
     (ORDERS, "order_id_missing", {"order_id": None}),
     (ORDERS, "line_number_missing", {"line_number": None}),
+    (ORDERS, "header_missing", {"_has_header": False}),
     (ORDERS, "order_date_unreadable", {"order_date": None, "_unreadable": "|order_date|"}),
     (ORDERS, "order_date_before_start", {"order_date": date(2002, 12, 31)}),
     (ORDERS, "order_date_in_future", {"order_date": june(2)}),
@@ -73,14 +90,37 @@ BREAKING: tuple[tuple[Contract, str, dict[str, Any]], ...] = (
     (ORDERS, "ordered_at_unreadable", {"_unreadable": "|ordered_at|"}),
     (ORDERS, "ship_date_unreadable", {"ship_date": None, "_unreadable": "|ship_date|"}),
     (ORDERS, "due_date_unreadable", {"_unreadable": "|due_date|"}),
+    (ORDER_HEADERS, "row_malformed", {**dict.fromkeys(GOOD["order_headers"]), **NOTHING_READ}),
+    (ORDER_HEADERS, "order_id_missing", {"order_id": None}),
+    (ORDER_HEADERS, "order_date_unreadable", {"order_date": None, "_unreadable": "|order_date|"}),
+    (ORDER_HEADERS, "order_date_before_start", {"order_date": date(2002, 12, 31)}),
+    (ORDER_HEADERS, "order_date_in_future", {"order_date": june(2)}),
+    (ORDER_HEADERS, "status_unknown", {"status": "open"}),
+    (ORDER_HEADERS, "ship_before_order", {"ship_date": date(2024, 5, 31)}),
+    (ORDER_HEADERS, "ordered_at_unreadable", {"_unreadable": "|ordered_at|"}),
+    (ORDER_HEADERS, "ship_date_unreadable", {"ship_date": None, "_unreadable": "|ship_date|"}),
+    (ORDER_HEADERS, "due_date_unreadable", {"_unreadable": "|due_date|"}),
     (PAYMENTS, "row_malformed", {**dict.fromkeys(GOOD["payments"]), **NOTHING_READ}),
     (PAYMENTS, "order_id_missing", {"order_id": None}),
     (PAYMENTS, "payment_number_missing", {"payment_number": None}),
+    (PAYMENTS, "header_missing", {"_has_header": False}),
     (PAYMENTS, "payment_date_unreadable", {"payment_date": None, "_unreadable": "|payment_date|"}),
     (PAYMENTS, "payment_date_before_start", {"payment_date": date(2002, 12, 31)}),
     (PAYMENTS, "payment_date_in_future", {"payment_date": june(3)}),
     (PAYMENTS, "amount_unreadable", {"amount": None}),
     (PAYMENTS, "installments_unreadable", {"_unreadable": "|installments|"}),
+    (CALENDAR, "row_malformed", {**dict.fromkeys(GOOD["calendar"]), **NOTHING_READ}),
+    (CALENDAR, "date_unreadable", {"date": None, "_unreadable": "|date|"}),
+    (CALENDAR, "fiscal_year_out_of_range", {"fiscal_year": 0}),
+    (CALENDAR, "fiscal_quarter_out_of_range", {"fiscal_quarter": 5}),
+    (CALENDAR, "fiscal_month_out_of_range", {"fiscal_month": 13}),
+    (CALENDAR, "fiscal_week_out_of_range", {"fiscal_week": 54}),
+    (CALENDAR, "fiscal_week_of_month_out_of_range", {"fiscal_week_of_month": None}),
+    (CALENDAR, "fiscal_day_of_month_unreadable", {"_unreadable": "|fiscal_day_of_month|"}),
+    (CALENDAR, "fiscal_week_start_unreadable", {"_unreadable": "|fiscal_week_start|"}),
+    (CALENDAR, "fiscal_week_end_unreadable", {"_unreadable": "|fiscal_week_end|"}),
+    (CALENDAR, "fiscal_month_start_unreadable", {"_unreadable": "|fiscal_month_start|"}),
+    (CALENDAR, "fiscal_month_end_unreadable", {"_unreadable": "|fiscal_month_end|"}),
 )  # fmt: skip
 
 
@@ -104,6 +144,12 @@ def test_a_row_that_breaks_one_rule_breaks_only_that(contract: Contract, rule: s
     outcome = {named.name: named.outcome for named in contract.rules}[rule]
     ((reasons, warnings),) = judged(contract, change).select("_reasons", "_warnings").rows()
     assert (reasons, warnings) == (("", rule) if outcome == "warn" else (rule, ""))
+
+
+def test_a_row_that_waits_for_its_header_is_judged_by_its_own_columns_alone():
+    waiting = {"_has_header": False, "order_date": None, "status": "?", "quantity": 0, "unit_price": None}
+    rows = judge(staged(ORDERS, [GOOD["orders"] | waiting]), ORDERS.rules, known=["order_id", "quantity"])
+    assert collect(rows)["_reasons"].to_list() == ["header_missing,quantity_zero"]
 
 
 def test_all_reasons_of_a_row_are_listed_in_the_order_of_the_rules():

@@ -12,7 +12,8 @@ from polars.testing import assert_frame_equal
 
 from retail_platform.contracts.silver import ORDERS
 from retail_platform.source_spec import ColumnSpec, SourceSpec
-from retail_platform.transforms.staging import RAW, Staging, complete_orders, stage, value_of
+from retail_platform.transforms.staging import RAW, Staging, complete_orders, stage
+from retail_platform.transforms.values import value_of
 from retail_platform_tests.unit.frames import ENGINE, collect, june, lazy
 
 SPEC: Mapping[str, Any] = {
@@ -45,7 +46,7 @@ SPEC: Mapping[str, Any] = {
 
 def value(text: str | None, **steps: Any) -> str | None:
     rows = nw.from_native(pl.DataFrame({RAW + "x": [text]}, schema={RAW + "x": pl.String}))
-    return rows.select(value=value_of(ColumnSpec(column="x", **steps))).to_native()["value"].item()
+    return rows.select(value=value_of(ColumnSpec(column="x", **steps), prefix=RAW)).to_native()["value"].item()
 
 
 def staged(*rows: tuple[str | None, ...]) -> pl.DataFrame:
@@ -92,7 +93,7 @@ def test_the_steps_of_a_value(text: str | None, steps: dict[str, Any], found: st
 
 def test_a_constant_is_the_same_in_every_row():
     rows = nw.from_native(pl.DataFrame({RAW + "x": ["a", None]}))
-    assert rows.with_columns(value=value_of(ColumnSpec(constant="GB")))["value"].to_list() == ["GB", "GB"]
+    assert rows.with_columns(value=value_of(ColumnSpec(constant="GB"), prefix=RAW))["value"].to_list() == ["GB", "GB"]
 
 
 def test_columns_get_their_types_and_what_cannot_be_read_is_named():
