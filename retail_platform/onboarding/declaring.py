@@ -244,7 +244,7 @@ def _dates(lines: Feed, header: Feed | None) -> Iterator[str]:
     name = _date_of(dated, None) or ""
     full = quoted(f"header.{name}" if header else name)
     yield f"        order_date: {full}"
-    if any("%H" in how for how in dated.sample.columns[name].formats):
+    if any("%H" in how or "%I" in how for how in dated.sample.columns[name].formats):
         yield f"        ordered_at: {full}"
 
 

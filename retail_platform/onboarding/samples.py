@@ -19,6 +19,7 @@ _FORMATS = (
     *("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y/%m/%d"),
     *("%Y%m%d", "%d.%m.%Y", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d-%m-%Y"),
     *("%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%d/%m/%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M"),
+    *("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
 )
 """From the surest on: of two that read as many values, the first is taken."""
 
@@ -30,6 +31,7 @@ _NUMBER = re.compile(r"-?\d+([.,]\d+)?|-?\d{1,3}(\.\d{3})+(,\d+)?|-?\d{1,3}(,\d{
 _WITH_COMMA = re.compile(r"-?(\d+|\d{1,3}(\.\d{3})+),\d+|-?\d{1,3}(\.\d{3}){2,}")
 _WITH_POINT = re.compile(r"-?(\d+|\d{1,3}(,\d{3})+)\.\d+")
 _THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
+_SIGN = re.compile(r"^(-?)\s*[$€£¥]\s*|\s*[$€£¥]$")
 _DATED = re.compile(r"(19|20)\d\d[-_.]?[01]\d([-_.]?[0-3]\d)?([-_T ]?\d{4,6})?|[0-3]?\d[-_.][01]?\d[-_.](19|20)\d\d")
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 
@@ -79,18 +81,24 @@ class ColumnLook:
     @cached_property
     def is_number(self) -> bool:
         """Whether it holds numbers, in whatever way they are written."""
-        return _share(self.distinct, _NUMBER) >= _MOSTLY
+        return _share(self._bare, _NUMBER) >= _MOSTLY
 
     @cached_property
     def mark(self) -> DecimalMark | None:
-        """Its decimal mark, where that must be declared: a comma, or a point beside marks of thousands."""
+        """Its decimal mark, where that must be declared: a comma, or a point beside thousands or a currency's sign."""
         if not self.is_number:
             return None
-        commas = sum(bool(_WITH_COMMA.fullmatch(value)) for value in self.distinct)
-        points = sum(bool(_WITH_POINT.fullmatch(value)) for value in self.distinct)
+        commas = sum(bool(_WITH_COMMA.fullmatch(value)) for value in self._bare)
+        points = sum(bool(_WITH_POINT.fullmatch(value)) for value in self._bare)
         if commas > points:
             return ","
-        return "." if points and any(_THOUSANDS.fullmatch(value) for value in self.distinct) else None
+        is_marked = any(_THOUSANDS.fullmatch(value) for value in self._bare) or self._bare != self.distinct
+        return "." if points and is_marked else None
+
+    @cached_property
+    def _bare(self) -> list[str]:
+        """Its different values without signs of currencies."""
+        return [_SIGN.sub(r"\1", value) for value in self.distinct]
 
 
 @dataclass(frozen=True, kw_only=True)
