@@ -47,6 +47,7 @@ class Feed:
         sample: The files.
         role: What its rows are.
         columns: Its columns by what they mean.
+        others: By meaning, the columns that some of the files have instead.
         sure: The meanings whose column has a telling name.
         key: The columns that name a row.
         is_many: The key names several rows of a file.
@@ -56,6 +57,7 @@ class Feed:
     sample: Sample
     role: Role
     columns: Mapping[str, str]
+    others: Mapping[str, Sequence[str]]
     sure: frozenset[str]
     key: tuple[str, ...]
     is_many: bool
@@ -176,6 +178,7 @@ def _feed(sample: Sample, role: Role, meaning: Meaning) -> Feed:
         sample=sample,
         role=role,
         columns=meaning.found,
+        others=meaning.others,
         sure=frozenset(meaning.sure),
         key=key,
         is_many=is_many,

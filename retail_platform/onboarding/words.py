@@ -37,7 +37,7 @@ _NAMES: Mapping[str, Sequence[str]] = {
     "address": (r"(\w+_)?(address|adresse|street|strasse|anschrift)(_?line_?1|_1)?|address_?line_?1",),
     "city": (r"(\w+_)?(city|town|stadt|ort|wohnort|ciudad|ville)",),
     "state": (r"(\w+_)?(state|province|county|bundesland)",),
-    "postal_code": (r"(\w+_)?(postal_?code|post_?code|zip(_?code)?|plz|postleitzahl|postal)(_prefix)?",),
+    "postal_code": (r"(\w+_)?(postal_?code|post_?code|zip(_?code)?|plz|postleitzahl|postal|post)(_prefix)?",),
     "country": (r"(\w+_)?(country|land|pais|pays)(_?code)?",),
     "region": (r"(\w+_)?(region|gebiet)",),
     "territory": (r"(\w+_)?territory",),
@@ -84,7 +84,10 @@ _NUMBERS = frozenset(
 
 
 class Meaning:
-    """Which columns of a feed mean what: `found` by meaning; `sure` by a telling name, `weak` by a part of one."""
+    """Which columns of a feed mean what: `found` by meaning; `sure` by a telling name, `weak` by a part of one.
+
+    `others` are those that some files have instead of the one found.
+    """
 
     def __init__(self, columns: Mapping[str, ColumnLook], *, among: Collection[str] = ()) -> None:
         """Look at names, and at what the columns hold; for all meanings, or `among` some."""
@@ -100,11 +103,25 @@ class Meaning:
                         self._grade(meaning, level)
         if not among or "date" in among:
             self._find_only_date(columns)
+        self.others = {meaning: others for meaning in self.found if (others := self._others(meaning, columns))}
 
     def learn(self, meaning: str, column: str) -> None:
         """Take a column for what something else than its name says of it, unless its name says otherwise."""
         if meaning not in self.found and column not in self.found.values():
             self.found[meaning] = column
+
+    def _others(self, meaning: str, columns: Mapping[str, ColumnLook]) -> list[str]:
+        """Columns that some files have instead of the one that was found."""
+        mine, taken = columns[self.found[meaning]], set(self.found.values())
+        left = [name for name, look in columns.items() if look.is_optional and name not in taken]
+        patterns = _NAMES[meaning]
+        return [
+            name
+            for name in left
+            if mine.is_optional
+            and _can_be(meaning, columns[name])
+            and any(re.fullmatch(pattern, simple_name(name)) for pattern in patterns)
+        ]
 
     def _find_only_date(self, columns: Mapping[str, ColumnLook]) -> None:
         """Whatever it is called, the only column that holds dates tells when."""

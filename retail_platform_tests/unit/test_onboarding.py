@@ -177,6 +177,24 @@ def test_payments_are_of_the_day_of_their_order(tmp_path: Path):
     }
 
 
+def test_layouts_of_one_name_are_one_feed(tmp_path: Path):
+    spec = guess(
+        tmp_path,
+        customers_20240101="email,name,phone,county,postal\na@x.de,Ann,1,Kent,CT1\n",
+        # An address that is delivered again is a new version of the same person.
+        customers_20240201="email,name,phone,state,county,zip\n"
+        "a@x.de,Ann,1,NY,Kings,11201\nb@x.de,Bob,2,CA,Napa,94558\n",
+        sales="order_id,order_date,email,sku,qty,price\n1,2024-01-01,a@x.de,a,1,2\n",
+    )
+    people = spec.feeds["customers"]
+    assert people.columns == ("email", "name", "phone", "county")
+    assert people.optional == {"postal": None, "state": None, "zip": None}
+    columns = spec.entities["customers"].columns
+    assert columns["postal_code"].first_of is not None
+    assert [part.column for part in columns["postal_code"].first_of] == ["postal", "zip"]
+    assert "not unique" not in (tmp_path / "defs.yaml").read_text(encoding="utf-8")
+
+
 CORNER = {
     "tickets": "Ticket,Till,Sold at,Client,Payment\n"
     "T-1,1,03/15/2026 09:12 AM,C-9,Cash\nT-2,2,03/15/2026 10:01 AM,,Card\nT-3,1,03/16/2026 04:45 PM,C-7,Card\n",
