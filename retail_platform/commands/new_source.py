@@ -2,13 +2,14 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from retail_platform.commands.console import UserError
 from retail_platform.landing.encoding import UnreadableFile
+from retail_platform.landing.finding import ENDINGS
 from retail_platform.onboarding.declaring import CHECK, declare
 from retail_platform.onboarding.roles import Shop, recognise
 from retail_platform.onboarding.samples import Sample, look_at
@@ -76,8 +77,18 @@ def _say_next(err: Console, name: str, target: Path, shop: Shop, text: str) -> N
     err.print(f"1. Look at the {text.count(CHECK)} lines with CHECK, and correct what is wrong.", markup=False)
     err.print("2. Put the files into landing:", markup=False)
     for feed in shop.feeds:
-        there = shlex.quote(str(landing / feed.name))
-        files = " ".join(shlex.quote(str(file)) for file in feed.sample.files)
-        err.print(f"     mkdir -p {there} && cp -p {files} {there}/", markup=False)
+        there = landing / feed.name
+        for command in _copies(feed.sample.files, there):
+            err.print(f"     mkdir -p {shlex.quote(str(there))} && {command}", markup=False)
     err.print(f"3. retail load --source {name}", markup=False)
     err.print(f"4. retail quarantine list --source {name}", markup=False)
+
+
+def _copies(files: Sequence[Path], there: Path) -> Iterator[str]:
+    """Commands that copy files to a feed's folder, under names that count there."""
+    named = [file for file in files if file.name.lower().endswith(ENDINGS)]
+    if named:
+        yield f"cp -p {' '.join(shlex.quote(str(file)) for file in named)} {shlex.quote(str(there))}/"
+    for file in files:
+        if file not in named:
+            yield f"cp -p {shlex.quote(str(file))} {shlex.quote(str(there / file.name) + ENDINGS[0])}"

@@ -20,8 +20,9 @@ class Reading:
     """How a text column is read: its type, and for dates and instants the formats to try in turn (strptime's).
 
     `timezone` is that of the text; instants come out in UTC. `decimal` is the mark before the decimals; thousands may
-    then be marked by a comma or point (whichever is not the decimal mark), a space or an apostrophe, in threes. Text
-    written otherwise cannot be read: 12.50 is no number where the mark is a comma.
+    then be marked by a comma or point (whichever is not the decimal mark), a space or an apostrophe, in threes, and a
+    currency by its sign ($, €, £, ¥). Text written otherwise cannot be read: 12.50 is no number where the mark is a
+    comma.
     """
 
     dtype: DType

@@ -59,6 +59,8 @@ def _plain_number(text: pl.Expr, decimal: str | None) -> pl.Expr:
     """Write a number without marks of thousands and with a decimal point; null where it is written otherwise."""
     if decimal is None:
         return text
+    # A sign of a currency stands before the number (after its minus) or behind it.
+    text = text.str.replace(r"^([-+]?)\s*[$€£¥]\s*", "${1}").str.replace(r"\s*[$€£¥]$", "")
     group = rf"[{_OTHER_MARK[decimal]} '\u{{a0}}\u{{202f}}\u{{2019}}]"
     is_number = text.str.contains(rf"^[-+]?(\d{{1,3}}({group}\d{{3}})+|\d+)?([{decimal}]\d+)?$")
     plain = text.str.replace_all(group, "").str.replace(decimal, ".", literal=True)

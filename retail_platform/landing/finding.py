@@ -9,6 +9,8 @@ from datetime import date
 from pathlib import Path
 
 _DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)(-?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)")
+ENDINGS = (".csv", ".tsv")
+"""What a file's name ends in, in whatever case; which character separates its columns is seen in the file."""
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart", ".swp")
 
 
@@ -78,8 +80,8 @@ def _note_file(found: Found, landing: Path, path: Path, feed: str) -> None:
     except OSError as error:
         found.unreadable[shown] = error.strerror or str(error)
     else:
-        if not path.name.lower().endswith(".csv"):
-            found.ignored[shown] = "its name does not end in .csv"
+        if not path.name.lower().endswith(ENDINGS):
+            found.ignored[shown] = f"its name does not end in {' or '.join(ENDINGS)}"
         elif not stat.S_ISREG(entry.st_mode):
             found.ignored[shown] = "it is no regular file"
         elif shown != relative:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import yaml
 
 from retail_platform.onboarding.roles import MEMBER_COLUMNS, Feed, Shop
-from retail_platform.onboarding.samples import ColumnLook
+from retail_platform.onboarding.samples import ColumnLook, simple_name
 from retail_platform.onboarding.words import DATES, our_status
 from retail_platform.source_spec import LINE_NUMBER, SourceSpec
 
@@ -66,7 +66,11 @@ def _feed(shop: Shop, feed: Feed) -> Iterator[str]:
     yield f"    {feed.name}: # {_files(feed)}; {sample.rows:,} rows; {sample.dialect}"
     yield from (f"      {CHECK}: {note}" for note in sample.notes)
     yield from _kind(feed, header)
-    yield from _listed("      columns: ", sample.columns)
+    optional = [name for name, look in sample.columns.items() if look.is_optional]
+    yield from _listed("      columns: ", [name for name in sample.columns if name not in optional])
+    if optional:
+        listed = ", ".join(f"{quoted(name)}: null" for name in optional)
+        yield f"      optional: {{{listed}}} # some files have none"
     wrong = "" if feed.is_keyed else f" {CHECK}: not unique, or missing in some rows: which columns name a row?"
     yield f"      key: [{', '.join(_key_value(shop, feed, name) for name in feed.key)}]{wrong}"
     if feed.is_many:
@@ -244,7 +248,7 @@ def _dates(lines: Feed, header: Feed | None) -> Iterator[str]:
     name = _date_of(dated, None) or ""
     full = quoted(f"header.{name}" if header else name)
     yield f"        order_date: {full}"
-    if any("%H" in how for how in dated.sample.columns[name].formats):
+    if any("%H" in how or "%I" in how for how in dated.sample.columns[name].formats):
         yield f"        ordered_at: {full}"
 
 
@@ -353,6 +357,10 @@ def _value(shop: Shop, feed: Feed, meaning: str, *, prefix: str = "") -> str:
         return _spelt(shop, meaning, full)
     if meaning == "email":
         return f"{{column: {full}, case: lower}}"
+    if meaning in feed.others:
+        # That of the plainest name first: where a file has a county and a state, the state is meant.
+        names = sorted([name, *feed.others[meaning]], key=lambda one: simple_name(one) != meaning)
+        return f"{{first_of: [{', '.join(quoted(prefix + one) for one in names)}]}}"
     if meaning in DATES and name != feed.date:
         return f"{{column: {full}, formats: {_formats(feed.sample.columns[name])}}}"
     return full
@@ -370,7 +378,8 @@ def _spelt(shop: Shop, meaning: str, column: str) -> str:
 
 
 def _unused(feed: Feed, *, used: Sequence[str]) -> Iterator[str]:
-    left = [name for name in feed.sample.columns if name not in used]
+    instead = {name for meaning, names in feed.others.items() if feed.columns[meaning] in used for name in names}
+    left = [name for name in feed.sample.columns if name not in used and name not in instead]
     if left:
         yield f"      # not used: {', '.join(left)}"
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from retail_platform.onboarding.links import linked
 from retail_platform.onboarding.samples import Sample
 from retail_platform.onboarding.words import Meaning, is_bare_id, thing_named
 
@@ -46,6 +47,7 @@ class Feed:
         sample: The files.
         role: What its rows are.
         columns: Its columns by what they mean.
+        others: By meaning, the columns that some of the files have instead.
         sure: The meanings whose column has a telling name.
         key: The columns that name a row.
         is_many: The key names several rows of a file.
@@ -55,6 +57,7 @@ class Feed:
     sample: Sample
     role: Role
     columns: Mapping[str, str]
+    others: Mapping[str, Sequence[str]]
     sure: frozenset[str]
     key: tuple[str, ...]
     is_many: bool
@@ -101,7 +104,8 @@ class Shop:
 
 def recognise(samples: Sequence[Sample]) -> Shop:
     """Say what each feed is; a second one for the same role is left aside, as `other`."""
-    judged = [(sample, *_role(sample)) for sample in samples]
+    links = linked(samples)
+    judged = [(sample, *_role(sample, links[sample.name])) for sample in samples]
     has_headers = any(role == "headers" for _, role, _ in judged)
     for _, role, meaning in judged:
         if has_headers and role in {"lines", "payments"} and "date" in meaning.weak:
@@ -112,7 +116,8 @@ def recognise(samples: Sequence[Sample]) -> Shop:
     if not any(feed.role == "lines" for feed in kept):
         # Orders without lines are lines themselves: one each.
         kept = [
-            _feed(feed.sample, "lines", _meaning(feed.sample, "lines")) if _is_header(feed) else feed for feed in kept
+            _feed(feed.sample, "lines", _meaning(feed.sample, "lines", links[feed.name])) if _is_header(feed) else feed
+            for feed in kept
         ]
     spellings = {name: _spelling(kept, name) for name in _HOMES}
     return Shop(feeds=tuple(kept), spellings=spellings)
@@ -129,8 +134,8 @@ def _is_header(feed: Feed) -> bool:
     return feed.role == "headers"
 
 
-def _role(sample: Sample) -> tuple[Role, Meaning]:
-    named, every = thing_named(sample.name), _resolved(sample, Meaning(sample.columns))
+def _role(sample: Sample, links: Mapping[str, str]) -> tuple[Role, Meaning]:
+    named, every = thing_named(sample.name), _resolved(sample, Meaning(sample.columns), links)
     has = every.has
     role: Role = "other"
     if has("order_id") and not has("product_id") and (named == "payment" or has("payment_number")):
@@ -143,19 +148,23 @@ def _role(sample: Sample) -> tuple[Role, Meaning]:
         role = "products"
     elif has("customer_id") or (named == "customer" and has("email")):
         role = "customers"
-    meaning = every if role == "other" else _meaning(sample, role)
+    meaning = every if role == "other" else _meaning(sample, role, links)
     if role == "customers":
         # Who has no number is known by the e-mail address.
         meaning.found.setdefault("customer_id", meaning.found.get("email", ""))
     return role, meaning
 
 
-def _meaning(sample: Sample, role: Role) -> Meaning:
-    return _resolved(sample, Meaning(sample.columns, among=_MEANINGS[role]))
+def _meaning(sample: Sample, role: Role, links: Mapping[str, str]) -> Meaning:
+    among = _MEANINGS[role]
+    of_role = {meaning: column for meaning, column in links.items() if meaning in among}
+    return _resolved(sample, Meaning(sample.columns, among=among), of_role)
 
 
-def _resolved(sample: Sample, meaning: Meaning) -> Meaning:
-    """A column that is called just `id` is that of the thing which the feed is named after."""
+def _resolved(sample: Sample, meaning: Meaning, links: Mapping[str, str]) -> Meaning:
+    """A column that is called just `id` is that of the thing which the feed is named after; links tell of others."""
+    for known, column in links.items():
+        meaning.learn(known, column)
     wanted = _THING_OF_ROLE.get(thing_named(sample.name) or "")
     bare = next((name for name in sample.columns if is_bare_id(name)), None)
     if wanted and bare and wanted not in meaning.found and bare not in meaning.found.values():
@@ -169,6 +178,7 @@ def _feed(sample: Sample, role: Role, meaning: Meaning) -> Feed:
         sample=sample,
         role=role,
         columns=meaning.found,
+        others=meaning.others,
         sure=frozenset(meaning.sure),
         key=key,
         is_many=is_many,

@@ -19,17 +19,21 @@ _FORMATS = (
     *("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y/%m/%d"),
     *("%Y%m%d", "%d.%m.%Y", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d-%m-%Y"),
     *("%m/%d/%Y", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%d/%m/%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M"),
+    *("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
 )
 """From the surest on: of two that read as many values, the first is taken."""
 
 _MOST_VALUES = 2_000
 """Different values of a column that are tried: enough to see every way in which it is written."""
 _MOSTLY = 0.9
+_ALIKE = 0.6
+"""Files of one name that share this much of their columns are one feed: exports of several countries, or years."""
 _YEARS = range(1900, 2101)
 _NUMBER = re.compile(r"-?\d+([.,]\d+)?|-?\d{1,3}(\.\d{3})+(,\d+)?|-?\d{1,3}(,\d{3})+(\.\d+)?")
 _WITH_COMMA = re.compile(r"-?(\d+|\d{1,3}(\.\d{3})+),\d+|-?\d{1,3}(\.\d{3}){2,}")
 _WITH_POINT = re.compile(r"-?(\d+|\d{1,3}(,\d{3})+)\.\d+")
 _THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
+_SIGN = re.compile(r"^(-?)\s*[$€£¥]\s*|\s*[$€£¥]$")
 _DATED = re.compile(r"(19|20)\d\d[-_.]?[01]\d([-_.]?[0-3]\d)?([-_T ]?\d{4,6})?|[0-3]?\d[-_.][01]?\d[-_.](19|20)\d\d")
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 
@@ -41,10 +45,12 @@ class ColumnLook:
     Attributes:
         name: As in the files.
         values: Its text, stripped, null where missing.
+        is_optional: Some files do not have it.
     """
 
     name: str
     values: pl.Series
+    is_optional: bool = False
 
     @cached_property
     def distinct(self) -> list[str]:
@@ -79,29 +85,36 @@ class ColumnLook:
     @cached_property
     def is_number(self) -> bool:
         """Whether it holds numbers, in whatever way they are written."""
-        return _share(self.distinct, _NUMBER) >= _MOSTLY
+        return _share(self._bare, _NUMBER) >= _MOSTLY
 
     @cached_property
     def mark(self) -> DecimalMark | None:
-        """Its decimal mark, where that must be declared: a comma, or a point beside marks of thousands."""
+        """Its decimal mark, where that must be declared: a comma, or a point beside thousands or a currency's sign."""
         if not self.is_number:
             return None
-        commas = sum(bool(_WITH_COMMA.fullmatch(value)) for value in self.distinct)
-        points = sum(bool(_WITH_POINT.fullmatch(value)) for value in self.distinct)
+        commas = sum(bool(_WITH_COMMA.fullmatch(value)) for value in self._bare)
+        points = sum(bool(_WITH_POINT.fullmatch(value)) for value in self._bare)
         if commas > points:
             return ","
-        return "." if points and any(_THOUSANDS.fullmatch(value) for value in self.distinct) else None
+        is_marked = any(_THOUSANDS.fullmatch(value) for value in self._bare) or self._bare != self.distinct
+        return "." if points and is_marked else None
+
+    @cached_property
+    def _bare(self) -> list[str]:
+        """Its different values without signs of currencies."""
+        return [_SIGN.sub(r"\1", value) for value in self.distinct]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Files that have the same columns: one feed.
+    """Files that have the same columns, or nearly so under nearly the same name: one feed.
 
     Attributes:
         name: Of the feed, from the files' names without dates.
         files: Where they are.
         columns: What their columns hold, by name, in the order of the first file.
         rows: How many good rows there are.
+        file_of: For each row, which file it is of.
         dialect: How they are written, for people.
         notes: What is odd about them, for people.
     """
@@ -110,6 +123,7 @@ class Sample:
     files: tuple[Path, ...]
     columns: dict[str, ColumnLook]
     rows: int
+    file_of: pl.Series
     dialect: str
     notes: tuple[str, ...]
 
@@ -120,8 +134,11 @@ class Sample:
         return max(marks, key=marks.count) if marks else None
 
     def is_key(self, names: Sequence[str]) -> bool:
-        """Whether these columns together name each row, and are never missing."""
-        key = pl.DataFrame([self.columns[name].values.alias(str(i)) for i, name in enumerate(names)])
+        """Whether these columns together name each row of a file, and are never missing.
+
+        What several files name is delivered again.
+        """
+        key = pl.DataFrame([self.file_of, *(self.columns[name].values.alias(str(i)) for i, name in enumerate(names))])
         return bool(key.height) and not any(key.null_count().row(0)) and not key.is_duplicated().any()
 
 
@@ -140,15 +157,27 @@ def look_at(files: Sequence[Path]) -> list[Sample]:
         UnreadableFile: one cannot be read; the message names it.
         OSError: the operating system would not let us.
     """
-    groups: dict[frozenset[str], list[_File]] = {}
+    groups: list[list[_File]] = []
     for path in files:
         file = _read(path)
-        groups.setdefault(frozenset(file.rows.columns), []).append(file)
+        group = next((group for group in groups if _is_alike(file, group)), None)
+        if group is None:
+            groups.append([file])
+        else:
+            group.append(file)
     samples: list[Sample] = []
-    for group in groups.values():
+    for group in groups:
         taken = [sample.name for sample in samples]
         samples.append(_sample(group, taken))
     return samples
+
+
+def _is_alike(file: _File, group: Sequence[_File]) -> bool:
+    """Whether a file belongs to a feed: it has the columns of its first file, or most of them and its name."""
+    first = group[0]
+    mine, its = set(file.rows.columns), set(first.rows.columns)
+    is_named_so = _feed_name([file.path]) == _feed_name([first.path])
+    return mine == its or (is_named_so and len(mine & its) >= _ALIKE * max(len(mine), len(its)))
 
 
 def simple_name(text: str) -> str:
@@ -171,12 +200,16 @@ def _read(path: Path) -> _File:
 
 
 def _sample(group: Sequence[_File], taken: Sequence[str]) -> Sample:
-    rows = pl.concat([file.rows.select(group[0].rows.columns) for file in group])
+    rows = pl.concat([file.rows for file in group], how="diagonal")
+    everywhere = set.intersection(*(set(file.rows.columns) for file in group))
     return Sample(
         name=_free(_feed_name([file.path for file in group]), taken),
         files=tuple(file.path for file in group),
-        columns={name: ColumnLook(name=name, values=rows[name]) for name in rows.columns},
+        columns={
+            name: ColumnLook(name=name, values=rows[name], is_optional=name not in everywhere) for name in rows.columns
+        },
         rows=rows.height,
+        file_of=pl.Series("file", [number for number, file in enumerate(group) for _ in range(file.rows.height)]),
         dialect=" and ".join(dict.fromkeys(file.dialect for file in group)),
         notes=tuple(f"{file.path.name}: {note}" for file in group for note in file.notes),
     )

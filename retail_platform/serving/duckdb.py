@@ -37,7 +37,10 @@ SALES_VIEW = """
 SELECT s.*, c.full_name AS customer_name, c.country AS customer_country, c.region AS customer_region,
   coalesce(s.region, c.region) AS sales_region, p.product_name, p.category, p.subcategory, p.product_line,
   p.product_family, p.unit_cost,
-  CAST(s.total_amount - s.quantity * p.unit_cost AS DECIMAL(18,2)) AS margin
+  CAST(
+    s.total_amount - CASE WHEN s.total_amount < 0 THEN -abs(s.quantity) ELSE s.quantity END * p.unit_cost
+    AS DECIMAL(18,2)
+  ) AS margin
 FROM gold.fact_sales s
 LEFT JOIN gold.dim_customer c
   ON c.customer_key = s.customer_key AND s.order_date BETWEEN c.valid_from AND c.valid_to

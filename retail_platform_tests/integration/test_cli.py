@@ -104,7 +104,7 @@ class TestLoad:
     def test_it_tells_what_it_did_and_what_is_left_undone(self, first_load: Told, retailer: Retailer) -> None:
         assert first_load.code == 1
         assert without_seconds(first_load.out) == [
-            "ignored storefront/orders/readme.txt: its name does not end in .csv",
+            "ignored storefront/orders/readme.txt: its name does not end in .csv or .tsv",
             "unreadable storefront/orders/locked.csv: Input/output error",
             f"rejected {BROKEN}: the file is empty: ask the sender to deliver it again",
             "storefront/customers 2024-05-31 to 2024-06-04: 4 rows = 3 silver + 1 quarantined + 0 superseded",

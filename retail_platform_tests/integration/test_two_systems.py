@@ -55,6 +55,8 @@ def test_both_systems_meet(at_once: dict[str, pl.DataFrame]) -> None:
     assert customers.rows() == [("1", "Jon Yang", "Male", "Germany"), ("2", "Carmen Subram", "Female", "United States")]
     sales = at_once["gold.sales"].select("line_number", pl.col("total_amount").cast(pl.Int64), "category", "unit_cost")
     assert [row[:3] for row in sales.rows()] == [(1, 40, "Accessories"), (2, 40, "Accessories")]
+    # Two helmets for 40, of which each costs 14.
+    assert at_once["gold.sales"]["margin"].cast(pl.Int64).to_list() == [12, 12]
     assert at_once["silver.erp_crm_orders_quarantine"]["reasons"].to_list() == [["order_date_unreadable"]]
 
 

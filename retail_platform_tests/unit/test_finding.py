@@ -15,9 +15,9 @@ def put(landing: Path, *paths: str) -> None:
 
 
 def test_csv_files_are_found_in_order_at_any_depth(tmp_path: Path):
-    put(tmp_path, "shop/orders/b.csv", "shop/orders/2024/06/a.CSV", "shop/customers/c.csv", "other/orders/x.csv")
+    put(tmp_path, "shop/orders/b.tsv", "shop/orders/2024/06/a.CSV", "shop/customers/c.csv", "other/orders/x.csv")
     found = find_files(tmp_path, "shop", ["orders", "customers"])
-    paths = ["shop/customers/c.csv", "shop/orders/2024/06/a.CSV", "shop/orders/b.csv"]
+    paths = ["shop/customers/c.csv", "shop/orders/2024/06/a.CSV", "shop/orders/b.tsv"]
     assert [(file.path, file.size) for file in found.files] == [(path, 2) for path in paths]
     assert (found.ignored, found.unreadable) == ({}, {})
 
@@ -32,7 +32,7 @@ def test_hidden_and_unfinished_files_are_passed_over(tmp_path: Path):
 def test_what_is_no_csv_file_and_a_misspelt_feed_are_told(tmp_path: Path):
     put(tmp_path, "shop/orders/a.xlsx", "shop/ordres/a.csv")
     assert find_files(tmp_path, "shop", ["orders", "customers"]).ignored == {
-        "shop/orders/a.xlsx": "its name does not end in .csv",
+        "shop/orders/a.xlsx": "its name does not end in .csv or .tsv",
         "shop/ordres": "shop has no such feed; it has orders, customers",
     }
 

@@ -177,6 +177,79 @@ def test_payments_are_of_the_day_of_their_order(tmp_path: Path):
     }
 
 
+def test_layouts_of_one_name_are_one_feed(tmp_path: Path):
+    spec = guess(
+        tmp_path,
+        customers_20240101="email,name,phone,county,postal\na@x.de,Ann,1,Kent,CT1\n",
+        # An address that is delivered again is a new version of the same person.
+        customers_20240201="email,name,phone,state,county,zip\n"
+        "a@x.de,Ann,1,NY,Kings,11201\nb@x.de,Bob,2,CA,Napa,94558\n",
+        sales="order_id,order_date,email,sku,qty,price\n1,2024-01-01,a@x.de,a,1,2\n",
+    )
+    people = spec.feeds["customers"]
+    assert people.columns == ("email", "name", "phone", "county")
+    assert people.optional == {"postal": None, "state": None, "zip": None}
+    columns = spec.entities["customers"].columns
+    assert columns["postal_code"].first_of is not None
+    assert [part.column for part in columns["postal_code"].first_of] == ["postal", "zip"]
+    assert "not unique" not in (tmp_path / "defs.yaml").read_text(encoding="utf-8")
+
+
+CORNER = {
+    "tickets": "Ticket,Till,Sold at,Client,Payment\n"
+    "T-1,1,03/15/2026 09:12 AM,C-9,Cash\nT-2,2,03/15/2026 10:01 AM,,Card\nT-3,1,03/16/2026 04:45 PM,C-7,Card\n",
+    "ticket_lines": 'Ticket,Line,SKU,Qty,Price,Amount\nT-1,1,A1,2,"$1,200.50","$2,401.00"\n'
+    "T-1,2,B2,1,$3.99,$3.99\nT-2,1,B2,-1,$3.99,-$3.99\nT-3,1,A1,4,$0.25,$1.00\n",
+    "clients": "Client,Name,Mail,Town,Joined\nC-7,Roe,jane@roe.example,Austin,01/05/2025\nC-9,Doe,,Reno,12/30/2024\n",
+    "articles": "SKU,Article,Dept,Cost\nA1,Sofa,Living,700.00\nB2,Pin,Office,1.10\n",
+}
+
+
+def test_tickets_of_a_till_are_orders(tmp_path: Path):
+    spec = guess(tmp_path, **CORNER)
+    orders = {name: how.column for name, how in spec.entities["orders"].columns.items()}
+    assert orders == {
+        "order_id": "Ticket",
+        "line_number": "Line",
+        "order_date": "header.Sold at",
+        "ordered_at": "header.Sold at",
+        "customer_id": "header.Client",
+        "product_id": "SKU",
+        "quantity": "Qty",
+        "unit_price": "Price",
+        "total_amount": "Amount",
+        "payment_method": "header.Payment",
+    }
+    assert (spec.feeds["ticket_lines"].kind, spec.feeds["ticket_lines"].decimal) == ("undated", ".")
+    dated = spec.feeds["tickets"].date
+    assert dated is not None
+    assert dated.formats == ("%m/%d/%Y %I:%M %p",)
+    assert list(spec.entities["customers"].columns) == ["customer_id", "full_name", "email", "city", "signup_date"]
+    assert list(spec.entities["products"].columns) == ["product_id", "product_name", "category", "unit_cost"]
+
+
+def test_keys_are_known_by_how_files_hang_together(tmp_path: Path):
+    """Names that no dictionary has: what several files share, and names each row of one of them, is a key."""
+    spec = guess(
+        tmp_path,
+        vorgaenge="Kuerzel,Wann,Wer\nV1,2026-03-01,K1\nV2,2026-03-02,K2\n",
+        teile="Kuerzel,Laufend,Was,Menge,Preis\nV1,1,W1,2,3.50\nV1,2,W2,1,9.00\nV2,1,W1,1,3.50\n",
+        leute="Wer,Vorname,Nachname\nK1,Ann,Lee\nK2,Bob,Ray\n",
+        dinge="Was,Bezeichnung,Kategorie\nW1,Lampe,Haus\nW2,Tisch,Haus\n",
+    )
+    kinds = {name: feed.kind for name, feed in spec.feeds.items()}
+    assert kinds == {"vorgaenge": "transactional", "teile": "undated", "leute": "master", "dinge": "master"}
+    orders = spec.entities["orders"].columns
+    found = {name: orders[name].column for name in ("order_id", "order_date", "customer_id", "product_id")}
+    assert found == {
+        "order_id": "Kuerzel",
+        "order_date": "header.Wann",
+        "customer_id": "header.Wer",
+        "product_id": "Was",
+    }
+    assert (spec.entities["customers"].feed, spec.entities["products"].feed) == ("leute", "dinge")
+
+
 def test_our_columns_are_the_contracts():
     for entity, names in MEMBER_COLUMNS.items():
         ours = {"list_price" if name == "unit_price" else name for name in names}

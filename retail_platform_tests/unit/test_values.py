@@ -152,6 +152,12 @@ def read(text: str, mark: str | None, dtype: nw.dtypes.DType) -> str | None:
         ("12,50 EUR", ",", None),
         ("-", ",", None),
         ("1.234", ",", "1234.00"),
+        ("$1,200.50", ".", "1200.50"),
+        ("-£3.99", ".", "-3.99"),
+        ("1.234,50 €", ",", "1234.50"),
+        ("$3.99", None, None),
+        ("$", ".", None),
+        ("$$3", ".", None),
     ],
 )
 def test_amounts_are_read_by_their_decimal_mark(text: str, mark: str | None, found: str | None):
