@@ -95,8 +95,9 @@ def _services(landing: Landing, out: Console, *, host: str, port: int) -> Iterat
 
 
 def _stay_up(out: Console, services: Services) -> int:
-    out.print("Ctrl-C ends it.")
     try:
+        # Within: whoever reads it may press Ctrl-C before the next line.
+        out.print("Ctrl-C ends it.")
         return services.wait()
     except KeyboardInterrupt:
         out.print("Stopping ...")
