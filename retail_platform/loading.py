@@ -14,7 +14,8 @@ import dagster as dg
 
 from retail_platform.components.days import DAYS, FINISHES, PUBLISH, SCANNED, TICKET, job_name
 from retail_platform.components.snapshot_sensor import selected
-from retail_platform.components.snapshots import SNAPSHOTS, shelf
+from retail_platform.components.snapshots import shelf
+from retail_platform.contracts.snapshot_names import SNAPSHOTS
 from retail_platform.instance.headless import run_range
 from retail_platform.landing.planning import Days, merge_ranges, plan, spoken
 from retail_platform.platform import Platform

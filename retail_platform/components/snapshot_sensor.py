@@ -14,8 +14,9 @@ from itertools import takewhile
 import dagster as dg
 
 from retail_platform.components.days import DAYS, WAREHOUSE, Job, job_name
-from retail_platform.components.snapshots import SNAPSHOTS, shelf
+from retail_platform.components.snapshots import shelf
 from retail_platform.contracts.marts import SNAPSHOT_MARTS
+from retail_platform.contracts.snapshot_names import SNAPSHOTS
 from retail_platform.instance.orphans import release_orphans
 from retail_platform.instance.run_history import is_under_way, range_tags
 from retail_platform.lake.snapshots import Overdue

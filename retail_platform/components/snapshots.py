@@ -27,9 +27,6 @@ from retail_platform.serving.duckdb import calendar_days, published_dimension
 from retail_platform.transforms.dimensions import CUSTOMER, PRODUCT, Dimension
 from retail_platform.transforms.snapshots import lines_seen
 
-SNAPSHOTS = "snapshots"
-"""The job that takes snapshots and publishes them."""
-
 _MOST_ROWS = 4_000_000
 """Lines of history that are looked at together: a range of many days is computed in parts of no more than these."""
 

@@ -1,5 +1,8 @@
 """The snapshot marts by name: contracts are slow to import, and who only looks what is out of date need not wait."""
 
+SNAPSHOTS = "snapshots"
+"""The job that takes snapshots and publishes them."""
+
 SNAPSHOT_DATE = "snapshot_date"
 """Their partition column: the day at whose end the snapshot was taken."""
 

@@ -6,8 +6,8 @@ from retail_platform.components.days import PLATFORM, PUBLISH, SOURCE, WAREHOUSE
 from retail_platform.components.drop_sensor import drop_sensor
 from retail_platform.components.publish_sensor import publish_sensor
 from retail_platform.components.snapshot_sensor import selected, snapshot_sensor
-from retail_platform.components.snapshots import SNAPSHOTS
 from retail_platform.contracts.marts import SNAPSHOT_MARTS
+from retail_platform.contracts.snapshot_names import SNAPSHOTS
 from retail_platform.landing.drops import ScanReport, scan
 from retail_platform.platform import Platform, assembled_platform
 

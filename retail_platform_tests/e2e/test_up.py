@@ -51,7 +51,8 @@ def test_the_demo_loads_its_shop_through_the_sensors_and_ends_by_itself(tmp_path
         check=False,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    counts = "SELECT (SELECT count(DISTINCT order_date) FROM gold.fact_sales), (SELECT count(*) FROM ops.dirty_days)"
+    counts = """SELECT (SELECT count(DISTINCT order_date) FROM gold.fact_sales), (SELECT count(*) FROM ops.dirty_days),
+        (SELECT count(*) FROM marts.top_customers WHERE as_of = (SELECT max(order_date) FROM gold.fact_sales))"""
     asked = subprocess.run(
         retail("query", counts, "--format", "csv"),
         env=environment(tmp_path),
@@ -59,7 +60,7 @@ def test_the_demo_loads_its_shop_through_the_sensors_and_ends_by_itself(tmp_path
         text=True,
         check=True,
     )
-    assert asked.stdout.splitlines()[1] == "10,0"
+    assert asked.stdout.splitlines()[1] == "10,0,100"
     month = demo.stdout.split("Sales by month:")[1].split()
     assert month[:5] == ["month", "orders", "gross", "refunds", "net"]
 

@@ -11,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from retail_platform.components.days import PUBLISH, job_name
-from retail_platform.components.snapshots import SNAPSHOTS
+from retail_platform.contracts.snapshot_names import SNAPSHOTS
 from retail_platform.instance.headless import run_range
 from retail_platform.lake.parquet import each_day
 from retail_platform_tests import scenario

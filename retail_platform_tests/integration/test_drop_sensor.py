@@ -14,7 +14,7 @@ from retail_platform.components import drop_sensor, source
 from retail_platform.components.days import PUBLISH
 from retail_platform.components.publish_sensor import publish_what_is_not
 from retail_platform.components.snapshot_sensor import refresh_snapshots
-from retail_platform.components.snapshots import SNAPSHOTS
+from retail_platform.contracts.snapshot_names import SNAPSHOTS
 from retail_platform.defs.jobs import WAREHOUSE
 from retail_platform.instance.headless import HeadlessResult, run_range
 from retail_platform.instance.run_history import partition_range

@@ -11,9 +11,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from retail_platform.components.snapshot_sensor import refresh_snapshots
-from retail_platform.components.snapshots import SNAPSHOTS, shelf
+from retail_platform.components.snapshots import shelf
 from retail_platform.contracts.marts import SNAPSHOT_MARTS
-from retail_platform.contracts.snapshot_names import NEWEST_ONLY, SNAPSHOT_NAMES
+from retail_platform.contracts.snapshot_names import NEWEST_ONLY, SNAPSHOT_NAMES, SNAPSHOTS
 from retail_platform.instance.headless import HeadlessResult, run_range
 from retail_platform.instance.run_history import partition_range
 from retail_platform_tests import scenario
